@@ -1,0 +1,1 @@
+"""What a device is: facts as data. Imports nothing of edgepack."""

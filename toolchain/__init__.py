@@ -1,0 +1,1 @@
+"""The host side: from stage to stage, and the command line."""
