@@ -1,0 +1,1 @@
+"""A model becomes one signed file: manifest, archive, signature."""
