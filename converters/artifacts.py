@@ -106,7 +106,7 @@ class QuantizedModel:
         path: The `.tflite` file. It has been loaded and run once.
         sha256: Its SHA-256.
         precision: What was asked for; "as-is" for a file that came quantized already and "auto" for a search.
-        kept_precision: Output tensor of each operator kept at another precision than asked, to that precision.
+        kept_precision: Output tensor of each operator kept at another precision, to that precision.
         search: The path that `auto` took, one row a step, empty otherwise.
         provenance: Where it came from.
     """

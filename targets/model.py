@@ -66,7 +66,7 @@ class Runtime:
 
     Attributes:
         kind: "litert", "tflite-runtime" (32-bit Arm), or "mcu" (generated C).
-        wheel_platform: The platform a wheel must be for, such as "linux_aarch64"; None where no wheel is used.
+        wheel_platform: The platform of its wheels, such as "linux_aarch64"; None where none is used.
         unsupported_operators: TFLite operator names that this runtime cannot run.
     """
 

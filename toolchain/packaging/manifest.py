@@ -1,10 +1,11 @@
 """What a package says about itself: `manifest.json`, version 1.
 
 Rules:
-    * The manifest names every other file of the package with its size and SHA-256; the signature covers the manifest.
+    * The manifest names every other file of the package with its size and SHA-256.
+    * The signature covers the manifest, and so every file.
     * A reader trusts nothing: unknown keys, odd paths, absurd sizes and wrong types are errors.
-    * The bytes are canonical (sorted keys, fixed separators, one final newline): the same content gives the same
-      bytes, and `package_id` is their SHA-256.
+    * The bytes are canonical (sorted keys, fixed separators, one final newline): the same content
+      gives the same bytes, and `package_id` is their SHA-256.
 
 The JSON Schema is `docs/schemas/manifest-v1.json`, generated from these classes and checked by a test.
 """
@@ -33,7 +34,7 @@ _PATH = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*
 
 
 def is_safe_path(path: str) -> bool:
-    """Return whether a path inside a package is relative, without `..`, of plain characters, and not too long."""
+    """Return whether a path is relative, without `..`, of plain characters, and not too long."""
     return len(path) <= 255 and _PATH.match(path) is not None
 
 
@@ -98,7 +99,8 @@ class GoldenTolerance(_Strict):
     Attributes:
         max_error: Largest allowed absolute difference of one output value, in `unit`.
         unit: "quantized_steps" for integer outputs, "absolute" for float outputs.
-        min_top1_agreement: Smallest allowed share of cases whose arg max agrees, 0..1; None where an output is no class score.
+        min_top1_agreement: Smallest allowed share of cases whose arg max agrees, 0..1; None where an
+            output is no class score.
         reason: How the tolerance was found.
     """
 
@@ -132,7 +134,8 @@ class Quality(_Strict):
         float_value: The float model's metric.
         deployed_value: The packaged model's metric.
         count: Number of evaluation samples.
-        output_sqnr_db: Signal to quantization noise ratio of the first output in dB; None where it is the float model itself.
+        output_sqnr_db: Signal to quantization noise ratio of the first output in dB; None where it is
+            the float model itself.
         top1_agreement: Share of samples whose arg max agrees between float and packaged model.
     """
 
