@@ -6,7 +6,8 @@ cost hundreds of megabytes and write to the terminal (TensorFlow, PyTorch).
 Rules:
     * The request and the answer are JSON objects, never pickles.
     * The child inherits the caller's import path exactly; the current folder is not added to it.
-    * Both output streams of the child go to a log. Its end is kept on the error's cause (`ChildProcessFailure`).
+    * Both output streams of the child go to a log. The error's cause (`ChildProcessFailure`)
+      holds its end.
     * However the child ends (answer, exception, signal, timeout, Ctrl-C in the parent), nothing of it keeps
       running and exactly one of an answer and an `EdgepackError` comes back.
 """
@@ -41,7 +42,7 @@ _ERRORS: dict[str, type[EdgepackError]] = {
 }
 
 
-class ChildProcessFailure(Exception):
+class ChildProcessFailure(Exception):  # noqa: N818 - a cause, never raised by itself
     """The cause of an error that happened in a child process; its text is the end of the child's log."""
 
 
@@ -67,12 +68,9 @@ def run_isolated(
             raised; an `EdgepackError` raised in the child arrives with its own message and remedy.
     """
     with tempfile.TemporaryDirectory(prefix="edgepack-") as folder:
-        request_path, answer_path, log_path = (
-            Path(folder) / n for n in ("request.json", "answer.json", "log")
-        )
-        request_path.write_text(
-            json.dumps({"function": function, "request": dict(request)}), encoding="utf-8"
-        )
+        request_path, answer_path, log_path = (Path(folder) / name for name in ("request", "answer", "log"))
+        job = {"function": function, "request": dict(request)}
+        request_path.write_text(json.dumps(job), encoding="utf-8")
         command = [sys.executable, "-c", _BOOTSTRAP, "\n".join(sys.path), str(request_path), str(answer_path)]
         with log_path.open("wb") as log:
             return_code = _run(command, log.fileno(), timeout_s, {**os.environ, **(environment or {})})
@@ -122,7 +120,7 @@ def _read_answer(
         msg = f"{what} did not end within {timeout_s:g} s and was stopped."
         raise ConversionError(
             msg,
-            remedy="Try again on a less busy machine; if it never ends, the model file is broken or too large.",
+            remedy="Try again on a less busy machine; or with a smaller model: the file may be broken.",
         ) from ChildProcessFailure(log)
     if not path.is_file() or path.stat().st_size > _ANSWER_LIMIT_BYTES:
         msg = f"{what} crashed: {_how_it_ended(return_code)}."
@@ -153,9 +151,7 @@ def _how_it_ended(return_code: int) -> str:
 
 def _crash_remedy(return_code: int) -> str:
     if return_code == -signal.SIGKILL:
-        return (
-            "The system most likely ran out of memory: close other programs, or use a smaller model or batch."
-        )
+        return "The system most likely ran out of memory: close other programs or use a smaller model."
     return "The file is most likely damaged: export or download it again. `--traceback` shows the whole log."
 
 

@@ -4,8 +4,8 @@ Rules:
     * Inputs and outputs are lists of arrays in the order of the model's own inputs and outputs.
     * The kernels are named, because "the output of the model" means nothing without them (three sets of
       kernels give three slightly different answers): see `Kernels`.
-    * A broken model can crash the native interpreter. A file that nobody has run yet goes through `check_runs`
-      first, which runs it in a process of its own.
+    * A broken model can crash the native interpreter. A file that nobody has run yet goes first through
+      `check_runs`, which runs it in a process of its own.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Kernels = Literal["default", "builtin", "reference"]
 """Which kernels run: "default" is XNNPACK where it has a kernel, as on a device; "builtin" is LiteRT's own
-optimized kernels without XNNPACK; "reference" is LiteRT's plain reference kernels (slow, easy to reason about)."""
+optimized kernels without XNNPACK; "reference" is LiteRT's plain reference kernels, slow and simple."""
 
 _RESOLVERS: dict[str, str] = {
     "default": "BUILTIN",
@@ -163,8 +163,8 @@ def check_runs(path: Path, *, timeout_s: float = 300) -> None:
     """Load a model and run it once on zeros, in a child process, before it is called good.
 
     Raises:
-        ConversionError: It cannot be loaded or run, crashed the interpreter (the message names the signal), or
-            did not end in time.
+        ConversionError: It cannot be loaded or run, crashed the interpreter (the message names the
+            signal), or did not end in time.
     """
     run_isolated(
         "edgepack.converters.runtime:run_once",
@@ -175,7 +175,7 @@ def check_runs(path: Path, *, timeout_s: float = 300) -> None:
 
 
 def run_once(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Load and run the model at `request["path"]` on zeros. The part of `check_runs` that runs in the child."""
+    """Load and run the model at `request["path"]` on zeros; what the child of `check_runs` does."""
     from pathlib import Path
 
     model = LiteRtModel.open(Path(request["path"]))
