@@ -1,0 +1,86 @@
+# Everything a developer needs. `make demo` and `make test` do all the set-up themselves.
+
+PYTHON     ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.10 python3,$(shell command -v $(p) 2>/dev/null)))
+VENV       ?= .venv
+BIN        := $(VENV)/bin
+UV         := $(BIN)/uv
+# uv does not read pip's configuration: hand on the places where pip looks for wheels.
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+export UV_HTTP_TIMEOUT ?= 180
+export UV_LINK_MODE ?= copy
+
+PYTEST     := $(BIN)/python -m pytest
+JOBS       ?= 2
+DEMO_DIR   ?= demo-output
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast check format types lint docs lock setup setup-demo setup-test system-demo system-test bench clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: setup-demo ## Build, sign, deploy, benchmark and report the example model; no device needed
+	@$(BIN)/python examples/fashion/demo.py --output $(DEMO_DIR)
+
+test: setup-test ## Run every test
+	@echo "==> Running the tests"
+	@$(PYTEST) -n $(JOBS) --dist loadgroup
+
+test-fast: setup-test ## Run the tests that take seconds
+	@$(PYTEST) -n $(JOBS) --dist loadgroup -m "not slow"
+
+check: setup-test ## Lint, types, import contracts, spelling, generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/codespell README.md ARCHITECTURE.md DECISIONS.md CONTRIBUTING.md CHANGELOG.md docs toolchain targets converters device_agent tests benchmarks examples
+	$(BIN)/python -m tests.generated --check
+
+format: setup-test ## Format the code and write the generated files
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/python -m tests.generated --write
+
+bench: setup-test ## Speed and memory, side by side with peers (minutes)
+	$(BIN)/python -m benchmarks
+
+lock: $(UV) ## Resolve the development dependencies again
+	$(UV) pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate --upgrade \
+	  --extra tensorflow --extra onnx --extra images --extra dev pyproject.toml --output-file requirements/dev.txt
+
+setup: setup-demo
+
+# --- environment -----------------------------------------------------------------------------------------
+
+$(UV):
+	@test -n "$(PYTHON)" || { echo "edgepack needs Python 3.10 or newer: apt-get install python3 python3-venv"; exit 1; }
+	@echo "==> Creating $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing: apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/.demo: pyproject.toml requirements/dev.txt | system-demo $(UV)
+	@echo "==> Installing edgepack (about 20 s)"
+	@$(UV) pip install --python $(BIN)/python --quiet --constraints requirements/dev.txt --editable .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml requirements/dev.txt | system-test $(UV)
+	@echo "==> Installing edgepack with what its tests need (about 1 min; TensorFlow among it)"
+	@$(UV) pip install --python $(BIN)/python --quiet --constraints requirements/dev.txt --editable '.[tensorflow,onnx,images,dev]'
+	@touch $@ $(VENV)/.demo
+
+setup-demo: $(VENV)/.demo
+setup-test: $(VENV)/.test
+
+# System programs: installed where this runs as root on Debian, otherwise the tests that need them skip with a reason.
+DEMO_PACKAGES := openssh-server openssh-client
+TEST_PACKAGES := $(DEMO_PACKAGES) iproute2 nftables chromium dataset-fashion-mnist
+
+system-demo:
+	@tools/system_packages.sh $(DEMO_PACKAGES)
+
+system-test:
+	@tools/system_packages.sh $(TEST_PACKAGES)
+
+clean: ## Remove what these commands made
+	rm -rf $(VENV) $(DEMO_DIR) .edgepack dist build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache

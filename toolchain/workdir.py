@@ -1,0 +1,87 @@
+"""Where artifacts lie, and how a stage is skipped when nothing that it reads has changed.
+
+`.edgepack/<stage>/<key>/` holds what a stage made, with its result as JSON in `result.json`. The key is
+the SHA-256 of everything that the stage reads: hashes of its inputs, its options, the versions of its
+tools. A stage writes into a temporary folder that is renamed when it is complete, so an interrupted stage
+leaves nothing behind that counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_RESULT = "result.json"
+_KEY_DIGITS = 24
+
+
+def tool_versions(*distributions: str) -> dict[str, str]:
+    """Return the installed version of each distribution that is installed."""
+    found = {}
+    for name in distributions:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+class Workdir:
+    """The folder of artifacts of one project.
+
+    Args:
+        root: `.edgepack` inside the project's folder; made when it is first needed.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def key(self, reads: Mapping[str, Any]) -> str:
+        """Return the key of a stage from everything that it reads, as JSON values."""
+        canonical = json.dumps(reads, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:_KEY_DIGITS]
+
+    def peek(self, stage: str, reads: Mapping[str, Any]) -> tuple[Path, dict[str, Any]] | None:
+        """Return the folder and result of a stage that has run with these inputs, or None."""
+        folder = self.root / stage / self.key(reads)
+        try:
+            return folder, json.loads((folder / _RESULT).read_bytes())
+        except (OSError, ValueError):
+            return None
+
+    def stage(
+        self, stage: str, reads: Mapping[str, Any], make: Callable[[Path], Mapping[str, Any]]
+    ) -> tuple[Path, dict[str, Any]]:
+        """Return what a stage made, running it only when it has not run with these inputs before.
+
+        Args:
+            stage: The stage's name, such as "import".
+            reads: Everything that the stage reads, as JSON values.
+            make: Runs the stage into the folder that it is given and returns its result as JSON values.
+                Paths in the result must be relative to that folder.
+
+        Returns:
+            The stage's folder and its result.
+        """
+        if found := self.peek(stage, reads):
+            return found
+        folder = self.root / stage / self.key(reads)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
+        try:
+            result = dict(make(temporary))
+            (temporary / _RESULT).write_text(json.dumps(result, indent=1, sort_keys=True), encoding="utf-8")
+            if folder.exists():  # left over without a readable result, or made by another process meanwhile
+                shutil.rmtree(folder)
+            os.replace(temporary, folder)  # noqa: PTH105 - the atomic call by its own name
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return folder, json.loads((folder / _RESULT).read_bytes())
