@@ -7,6 +7,7 @@ that file.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from edgepack.toolchain.config_file import Section, read_toml, validate
 from edgepack.toolchain.errors import ProjectError
 
 PROJECT_FILE = "edgepack.toml"
+_TEMPLATES = Path(__file__).with_name("templates")
 _PATH_KEYS = {
     "model": ("path",),
     "data": ("representative", "evaluation", "labels"),
@@ -37,11 +39,13 @@ class ModelSection(Section):
 
 
 class PreprocessingSection(Section):
-    """`[data.preprocessing]`: how stored samples become the model's input: (sample * scale - mean) / std."""
+    """`[data.preprocessing]`: how raw samples become the model's input: (sample * scale - mean) / std."""
 
-    scale: float = Field(default=1.0, gt=0)
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[float, ...] = (1.0,)
+    scale: float | None = Field(default=None, gt=0)
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    layout: Literal["NHWC", "NCHW"] = "NHWC"
+    sample_rate_hz: int | None = Field(default=None, gt=0)
 
 
 class DataSection(Section):
@@ -50,7 +54,6 @@ class DataSection(Section):
     representative: str | None = None
     evaluation: str | None = None
     labels: str | None = None
-    label_column: str = "label"
     preprocessing: PreprocessingSection = PreprocessingSection()
 
 
@@ -219,3 +222,43 @@ def is_hook(source: str) -> bool:
         and all(part.isidentifier() for part in module.split("."))
         and not Path(source).exists()
     )
+
+
+def package_name(source: str) -> str:
+    """Return a default package name: the model file's stem, in lower case and allowed characters."""
+    stem = source.partition(":")[0] if is_hook(source) else Path(source).stem
+    name = re.sub(r"[^a-z0-9._-]+", "-", stem.lower()).strip("._-")[:64]
+    return name or "model"
+
+
+def write_templates(
+    folder: Path, *, model: str, target: str, name: str
+) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Write a commented `edgepack.toml` and `lab.toml`; existing files are left as they are.
+
+    Returns:
+        The files written and the files that existed.
+
+    Raises:
+        ProjectError: The folder cannot be written, or a value cannot stand in a TOML string.
+    """
+    if any(character in value for value in (model, target, name) for character in '"\\\n'):
+        message = "A quotation mark, backslash or line break cannot be part of a model, target or name."
+        raise ProjectError(message, remedy="Rename the file, or edit edgepack.toml by hand.")
+    written, kept = [], []
+    for file_name in (PROJECT_FILE, "lab.toml"):
+        path = folder / file_name
+        if path.exists():
+            kept.append(path)
+            continue
+        text = (_TEMPLATES / file_name).read_text(encoding="utf-8")
+        for key, value in (("{model}", model), ("{target}", target), ("{name}", name)):
+            text = text.replace(key, value)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as err:
+            message = f"{path}: cannot be written ({err.strerror})."
+            raise ProjectError(message, remedy="Name a folder that you may write.") from err
+        written.append(path)
+    return tuple(written), tuple(kept)

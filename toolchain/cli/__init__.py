@@ -1,0 +1,1 @@
+"""The command line: a thin layer over `edgepack.toolchain.api`, one file a command."""
