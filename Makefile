@@ -35,12 +35,12 @@ check: setup-test ## Lint, types, import contracts, spelling, generated files
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell README.md ARCHITECTURE.md DECISIONS.md CONTRIBUTING.md CHANGELOG.md docs toolchain targets converters device_agent tests benchmarks examples
-	$(BIN)/python -m tests.generated --check
+	$(BIN)/python -m tools.generated --check
 
 format: setup-test ## Format the code and write the generated files
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/python -m tests.generated --write
+	$(BIN)/python -m tools.generated --write
 
 bench: setup-test ## Speed and memory, side by side with peers (minutes)
 	$(BIN)/python -m benchmarks
