@@ -25,15 +25,16 @@ class Core:
     Attributes:
         name: The core's own name, such as "cortex-a76".
         isa: Instruction set, such as "armv8.2-a", "armv6-m", "x86-64".
-        count: Number of such cores.
-        clock_hz: Highest clock in hertz; None where the board sets it.
+        count: Number of such cores; None where it differs between devices of this kind.
+        clock_hz: Highest clock in hertz that a device of this kind is sold with; None where the board sets
+            it.
         features: Instruction-set extensions that kernels care about, such as "dotprod", "dsp", "mve".
         source: Where these facts were read.
     """
 
     name: str
     isa: str
-    count: int
+    count: int | None
     clock_hz: int | None
     features: tuple[str, ...]
     source: str
@@ -109,7 +110,10 @@ class Target:
         default_precision: What `build` uses when the project says nothing.
         precisions: What can be built for this target.
         buildable: False while edgepack can only inspect for this target.
-        not_buildable_reason: Why, when `buildable` is False.
+        not_buildable_reason: Why, when `buildable` is False; None otherwise.
+        source: Where the facts that have no source of their own were read.
+        aliases: Other names that find this target; each is matched as a whole.
+        notes: What a person should know before using it, one line each.
     """
 
     name: str
@@ -126,3 +130,5 @@ class Target:
     buildable: bool
     not_buildable_reason: str | None
     source: str
+    aliases: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
