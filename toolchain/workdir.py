@@ -79,9 +79,12 @@ class Workdir:
         try:
             result = dict(make(temporary))
             (temporary / _RESULT).write_text(json.dumps(result, indent=1, sort_keys=True), encoding="utf-8")
-            if folder.exists():  # left over without a readable result, or made by another process meanwhile
-                shutil.rmtree(folder)
-            os.replace(temporary, folder)  # noqa: PTH105 - the atomic call by its own name
+            try:
+                os.replace(temporary, folder)  # noqa: PTH105 - the atomic call by its own name
+            except OSError:  # the folder exists: another process was faster, or its result is damaged
+                if self.peek(stage, reads) is None:
+                    shutil.rmtree(folder)
+                    os.replace(temporary, folder)  # noqa: PTH105
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         return folder, json.loads((folder / _RESULT).read_bytes())

@@ -1,6 +1,6 @@
 """Files that are made from the code: `--write` makes them, `--check` fails when one is out of date.
 
-Facts that drift when they are kept by hand (exit codes, help texts, schemas) are written from their one source.
+Facts that drift when they are kept by hand (exit codes, help texts, schemas) are written from one source.
 """
 
 from __future__ import annotations
