@@ -1,0 +1,1 @@
+"""Reads and writes `.tflite` files: the only flatbuffer code of edgepack."""
