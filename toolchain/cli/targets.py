@@ -18,7 +18,7 @@ def command(name: str | None) -> None:
     from dataclasses import asdict
 
     from edgepack.targets.registry import all_targets, find_target
-    from edgepack.toolchain.report.tables import target_card, target_table
+    from edgepack.toolchain.report.target_tables import target_card, target_table
 
     if name is None:
         targets = all_targets()
