@@ -56,7 +56,11 @@ def plan_batch(graph: Graph, batch: int) -> BatchPlan:
         if rule is None:
             why = "has no rule that keeps samples apart"
             raise step.refusal(why)
-        operands += rule(step)
+        try:
+            operands += rule(step)
+        except IndexError as err:
+            why = "does not have the operands that TFLite documents for it"
+            raise step.refusal(why) from err
         if operator.op == "SHAPE":
             continue
         for tensor in graph.main.output_tensors(operator):

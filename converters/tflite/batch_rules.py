@@ -70,18 +70,19 @@ class Step:
             raise self.refusal(why)
 
     def constant(self, position: int) -> NDArray[Any]:
-        """Return a constant operand, or refuse."""
+        """Return a constant operand of whole numbers, flat and not empty, or refuse."""
         tensor = self.inputs[position] if position < len(self.inputs) else None
         data = None if tensor is None else tensor.data
         if data is None:
             why = f"takes input {position} at run time"
             raise self.refusal(why)
-        return data
+        self.need(data.dtype.kind == "i" and data.size > 0, f"has no whole numbers at input {position}")
+        return data.reshape(-1)
 
     def with_leading(self, position: int) -> tuple[NewOperand, ...]:
         """Return operand `position` with the new batch in front."""
         values = self.constant(position).copy()
-        values.flat[0] = self.new
+        values[0] = self.new
         return (NewOperand(self.operator.index, position, values),)
 
 
@@ -115,10 +116,10 @@ def _reshape(step: Step) -> tuple[NewOperand, ...]:
     shape = step.inputs[1]
     if shape is None or not shape.is_constant:
         return ()  # worked out at run time from the shape of the input
-    leading = shape.data
-    if leading is None or leading.size == 0 or leading[0] == -1:
+    values = step.constant(1)
+    if values[0] == -1:
         return ()
-    step.need(int(leading[0]) == step.old, f"has the constant shape {leading.tolist()}")
+    step.need(int(values[0]) == step.old, f"has the constant shape {values.tolist()}")
     return step.with_leading(1)
 
 
@@ -159,14 +160,14 @@ def _unpack(step: Step) -> tuple[NewOperand, ...]:
 
 def _pad(step: Step) -> tuple[NewOperand, ...]:
     _per_sample_or_flat(step)
-    step.need(not step.constant(1)[:1].any(), "pads the batch")
+    step.need(not step.constant(1)[:2].any(), "pads the batch")
     return ()
 
 
 def _first_is(value: int, why: str) -> Rule:
     def rule(step: Step) -> tuple[NewOperand, ...]:
         _per_sample_or_flat(step)
-        step.need(step.constant(1).flat[:1].tolist() == [value], why)
+        step.need(int(step.constant(1)[0]) == value, why)
         return ()
 
     return rule
@@ -201,9 +202,7 @@ def _strided_slice(step: Step) -> tuple[NewOperand, ...]:
 
 def _transpose_conv(step: Step) -> tuple[NewOperand, ...]:
     step.need(step.batched[2] and sum(step.batched) == 1, "takes the batch elsewhere than at input 2")
-    step.need(
-        int(step.constant(0).flat[0]) == step.old, "has an output shape that does not lead with the batch"
-    )
+    step.need(int(step.constant(0)[0]) == step.old, "has an output shape that does not lead with the batch")
     return step.with_leading(0)
 
 

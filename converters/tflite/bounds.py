@@ -33,15 +33,21 @@ def read_bytes(path: Path) -> bytes:
             found = "a folder" if path.is_dir() else "no such file"
             msg = f"{path}: expected a .tflite file, found {found}."
             raise ConversionError(msg, remedy="Give the path of a .tflite file.")
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise _too_large(path)
         with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+            data = file.read(MAX_FILE_BYTES + 1)  # the file may have grown since
     except OSError as err:
         msg = f"{path}: cannot be read ({err.strerror})."
         raise ConversionError(msg, remedy="Check that the file is there and that you may read it.") from err
     if len(data) > MAX_FILE_BYTES:
-        msg = f"{path}: the file is larger than {MAX_FILE_BYTES} bytes."
-        raise ConversionError(msg, remedy="Split the model, or quantize it to fewer bytes first.")
+        raise _too_large(path)
     return data
+
+
+def _too_large(path: Path) -> ConversionError:
+    msg = f"{path}: the file is larger than {MAX_FILE_BYTES} bytes."
+    return ConversionError(msg, remedy="Split the model, or quantize it to fewer bytes first.")
 
 
 def check_header(data: bytes, source: str) -> None:

@@ -6,6 +6,7 @@ model with float inputs and outputs is still int8, and a "float" file whose weig
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from edgepack.converters.graph import DTYPE_BITS
@@ -13,7 +14,7 @@ from edgepack.converters.graph import DTYPE_BITS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edgepack.converters.graph import Graph, Subgraph
+    from edgepack.converters.graph import Graph, Subgraph, Tensor
 
 # Operators that multiply and accumulate against weights.
 WEIGHTED_OPS = frozenset(
@@ -31,17 +32,25 @@ _WEIGHTS_BY_FLOAT_ACTIVATIONS = {32: "float32", 16: "float16", 8: "dynamic-int8"
 def precision_of(graph: Graph) -> str:
     """Return the precision that a model computes at.
 
+    Converters leave small or stubborn weights wide, so the narrowest weights name the model if they are at
+    least half of all.
+
     Returns:
-        "float32", "float16" or "dynamic-int8" (float activations; a converter leaves small weights in float,
-        so the narrowest weights name the model), "int8", "uint8" or "int16x8" (integer activations), "int4"
-        (4-bit weights where the operator allows it, under either kind of activations), "int2" likewise,
-        or "mixed" where some layers compute in float and others in integers, or at several integer widths.
+        "float32", "float16" or "dynamic-int8" (float activations), "int8", "uint8" or "int16x8" (integer
+        activations), "int4" or "int2" (weights that narrow, under either kind of activations), or "mixed":
+        some layers compute in float and others in integers, or fewer than half of the weights are narrow.
     """
-    pairs = {pair for subgraph in graph.subgraphs for pair in _pairs(subgraph)}
-    if not pairs:
+    elements: Counter[tuple[str, int]] = Counter()
+    for subgraph in graph.subgraphs:
+        for activation, weight in _weights(subgraph):
+            elements[activation, DTYPE_BITS[weight.dtype]] += weight.elements
+    if not elements:
         return _without_weights(graph)
-    activations = {activation for activation, _ in pairs}
-    narrowest = min(bits for _, bits in pairs)
+    activations = {activation for activation, _ in elements}
+    narrowest = min(bits for _, bits in elements)
+    narrow = sum(count for (_, bits), count in elements.items() if bits == narrowest)
+    if 2 * narrow < elements.total():
+        return "mixed"
     if activations <= set(_FLOAT):
         return _WEIGHTS_BY_FLOAT_ACTIVATIONS.get(narrowest, "mixed")
     if len(activations) > 1:
@@ -51,8 +60,8 @@ def precision_of(graph: Graph) -> str:
     return {"int8": "int8", "uint8": "uint8", "int16": "int16x8"}.get(activations.pop(), "mixed")
 
 
-def _pairs(subgraph: Subgraph) -> Iterator[tuple[str, int]]:
-    """Yield (type of the activations, bits of the weights) of each operator that multiplies weights."""
+def _weights(subgraph: Subgraph) -> Iterator[tuple[str, Tensor]]:
+    """Yield (type of the activations, weights) of each operator that multiplies weights."""
     producers = subgraph.producers()
     for operator in subgraph.operators:
         if operator.op not in WEIGHTED_OPS or not operator.outputs:
@@ -61,7 +70,7 @@ def _pairs(subgraph: Subgraph) -> Iterator[tuple[str, int]]:
         for index in operator.inputs:
             weight = subgraph.stored_weight(index, producers)
             if weight is not None and len(weight.shape) >= 2 and weight.dtype in DTYPE_BITS:
-                yield activation, DTYPE_BITS[weight.dtype]
+                yield activation, weight
 
 
 def _without_weights(graph: Graph) -> str:

@@ -176,8 +176,9 @@ def _apply(tree: Generated, plan: BatchPlan) -> None:
         _replace_operand(tree, subgraph, operand)
     for index in plan.reshapes:
         options = subgraph.operators[index].builtinOptions
-        if options is not None and options.newShape is not None and len(options.newShape):
-            options.newShape = _with_leading(options.newShape, plan.new)
+        new_shape = getattr(options, "newShape", None)
+        if new_shape is not None and len(new_shape):
+            options.newShape = _with_leading(new_shape, plan.new)
 
 
 def _with_leading(dimensions: ArrayLike, value: int) -> NDArray[np.int32]:
