@@ -1,0 +1,55 @@
+"""Who a process is, so that a note about it stays true: a pid alone is reused, and lost at a reboot."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+
+def boot_id() -> str:
+    """Return what tells this start of the machine from every other; an empty string where unknown."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def start_ticks(pid: int) -> int | None:
+    """Return when a living process started, in clock ticks since boot; None where unknown or not alive.
+
+    Source: proc(5), `/proc/[pid]/stat`, fields 3 (state) and 22 (starttime). The name in field 2 may
+    hold spaces and brackets, so fields are counted from the last bracket.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (OSError, ValueError):
+        return None
+    return None if fields[0] in ("Z", "X") else int(fields[19])
+
+
+def identify(pid: int) -> dict[str, Any]:
+    """Return a note by which `is_alive` recognizes a process later."""
+    return {"pid": pid, "start_ticks": start_ticks(pid), "boot_id": boot_id()}
+
+
+def is_alive(note: dict[str, Any]) -> bool:
+    """Return whether the process of a note still runs on this boot of the machine."""
+    pid = note.get("pid")
+    if not isinstance(pid, int) or pid <= 1 or note.get("boot_id") != boot_id():
+        return False
+    if os.path.isdir("/proc/self"):  # noqa: PTH112 - one cheap question
+        return start_ticks(pid) is not None and start_ticks(pid) == note.get("start_ticks")
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def uptime_ns() -> int:
+    """Return nanoseconds since boot, asleep or awake: unlike the wall clock it never jumps."""
+    return time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

@@ -1,0 +1,219 @@
+"""Run a `.tflite` model with ai-edge-litert, or with tflite-runtime where that is the wheel that exists.
+
+Both have the same `Interpreter`. Every use here has the default delegate (XNNPACK): golden check, benchmark and
+what the users of the package will run are the same kernels.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import TYPE_CHECKING, Any
+
+from ..errors import AgentError
+from .probe_model import PROBE_MODEL
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MODULES = {"litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}
+_DISTRIBUTIONS = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime"}
+
+
+class UnsupportedError(Exception):
+    """The model cannot be run in this configuration; the message says why. Not a failure of the runtime."""
+
+
+class Runner:
+    """A model, loaded and ready.
+
+    Attributes:
+        invoke: Runs the model once on the inputs that were set.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        folder: Path,
+        manifest: dict[str, Any],
+        *,
+        batch: int | None = None,
+        threads: int | None = 1,
+    ) -> None:
+        """Make the interpreter and allocate its tensors.
+
+        Args:
+            kind: "litert" or "tflite-runtime".
+            folder: The package's folder.
+            manifest: The package's manifest, checked.
+            batch: Samples an invoke; None for the batch that the model was built with.
+            threads: Number of threads.
+
+        Raises:
+            UnsupportedError: The model cannot be resized to the batch.
+            AgentError: `bad_package`: the model's tensors are not those of the manifest.
+        """
+        self._manifest = manifest
+        built = manifest["inputs"][0]["shape"][0] if manifest["inputs"][0]["shape"] else 1
+        self.batch = built if batch is None else batch
+        self._interpreter = _load_model(kind, folder / manifest["model"], threads)
+        self._resize(built)
+        self._inputs = self._interpreter.get_input_details()
+        self._outputs = self._interpreter.get_output_details()
+        self._check("input", self._inputs, manifest["inputs"], built)
+        self._check("output", self._outputs, manifest["outputs"], built)
+        self.invoke = self._interpreter.invoke
+
+    def set_inputs(self, arrays: list[Any]) -> None:
+        """Set every input, in the manifest's order; arrays of the inputs' dtype and (resized) shape."""
+        for detail, array in zip(self._inputs, arrays):
+            self._interpreter.set_tensor(detail["index"], array)
+
+    def outputs(self) -> list[Any]:
+        """Return copies of every output, in the manifest's order."""
+        return [self._interpreter.get_tensor(detail["index"]) for detail in self._outputs]
+
+    def _resize(self, built: int) -> None:
+        wanted = [_shape(spec, built, self.batch) for spec in self._manifest["inputs"]]
+        try:
+            for detail, shape in zip(self._interpreter.get_input_details(), wanted):
+                if list(detail["shape"]) != shape:
+                    self._interpreter.resize_tensor_input(detail["index"], shape)
+            self._interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as err:
+            if self.batch == built:
+                raise
+            message = f"the model cannot be resized to batch {self.batch}: {_first_line(err)}"
+            raise UnsupportedError(message) from err
+
+    def _check(
+        self, what: str, details: list[dict[str, Any]], specs: list[dict[str, Any]], built: int
+    ) -> None:
+        if len(details) != len(specs):
+            message = f"The model has {len(details)} {what}s; the manifest names {len(specs)}."
+            raise AgentError("bad_package", message, "Build the package again.")
+        for detail, spec in zip(details, specs):
+            shape = [int(size) for size in detail["shape"]]
+            dtype = detail["dtype"].__name__.rstrip("_")
+            if shape == _shape(spec, built, self.batch) and dtype == spec["dtype"]:
+                continue
+            if self.batch != built and dtype == spec["dtype"]:
+                message = f"with batch {self.batch} the {what} {spec['name']!r} has the shape {shape}"
+                raise UnsupportedError(message)
+            message = f"The model's {what} {spec['name']!r} is {dtype} {shape}; the manifest says "
+            message += f"{spec['dtype']} {spec['shape']}."
+            raise AgentError("bad_package", message, "Build the package again.")
+
+
+def import_runtime(kind: str) -> None:
+    """Load the runtime's libraries, and nothing else.
+
+    Raises:
+        AgentError: As `load_once`.
+    """
+    _interpreter_class(kind)
+
+
+def load_once(kind: str | None, known: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Load the runtime and run a model of one addition in it; say what it is.
+
+    The model matters: tflite-runtime imports well beside NumPy 2 and fails at its first model.
+
+    Args:
+        kind: "litert" or "tflite-runtime"; None for whichever is there, in this order.
+        known: What this function returned for this interpreter before: if the same files are still there,
+            they are not loaded again.
+
+    Returns:
+        `kind`, `version`, `numpy` (versions) and `origin` (tells these files from others).
+
+    Raises:
+        AgentError: `runtime_missing`, or `runtime_broken` with what the loader says.
+    """
+    candidates = [kind] if kind else list(MODULES)
+    present = next((item for item in candidates if importlib.util.find_spec(MODULES[item])), None)
+    if present is None:
+        message = f"This Python has no module {MODULES[candidates[0]]}."
+        raise AgentError("runtime_missing", message, "Deploy with a provisioned runtime.")
+    found = {
+        "kind": present,
+        "version": _version(_DISTRIBUTIONS[present]),
+        "numpy": _version("numpy"),
+        "origin": _origin(MODULES[present]) + _origin("numpy"),
+    }
+    if found != known:
+        _run_probe_model(present)
+    return found
+
+
+def _interpreter_class(kind: str) -> Any:
+    try:
+        return importlib.import_module(f"{MODULES[kind]}.interpreter").Interpreter
+    except ModuleNotFoundError as err:
+        message = f"The runtime's Python has no module {err.name}."
+        raise AgentError("runtime_missing", message, "Deploy with a provisioned runtime.") from err
+    except (ImportError, OSError, SystemError, AttributeError) as err:
+        message = f"{MODULES[kind]} cannot be loaded: {_first_line(err)}."
+        remedy = "Another version of the runtime may suit this device's C library: `edgepack devices check`."
+        raise AgentError("runtime_broken", message, remedy) from err
+
+
+def _load_model(kind: str, path: Path, threads: int | None) -> Any:
+    interpreter_class = _interpreter_class(kind)
+    try:
+        return interpreter_class(model_path=str(path), num_threads=threads)
+    except ValueError as err:
+        message = f"The runtime does not take {path.name} for a model: {_first_line(err)}."
+        raise AgentError("bad_package", message, "Build the package again for this target.") from err
+
+
+def _run_probe_model(kind: str) -> None:
+    import numpy as np
+
+    try:
+        interpreter = _interpreter_class(kind)(model_content=PROBE_MODEL)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], np.array([1.5, -2.0], np.float32))
+        interpreter.invoke()
+        answer = interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).tolist()
+    except (SystemError, RuntimeError, ValueError) as err:
+        message = (
+            f"{MODULES[kind]} is there but cannot run a model (NumPy {np.__version__}): {_first_line(err)}."
+        )
+        raise AgentError(
+            "runtime_broken", message, "tflite-runtime needs numpy < 2; provision the runtime."
+        ) from err
+    if answer != [3.0, -4.0]:
+        message = f"{MODULES[kind]} computes 1.5 + 1.5 and -2 + -2 as {answer}."
+        raise AgentError("runtime_broken", message, "Use another runtime, or (emulated) another QEMU_CPU.")
+
+
+def _version(distribution: str) -> str | None:
+    from importlib import metadata
+
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _origin(module: str) -> str:
+    import os
+
+    spec = importlib.util.find_spec(module)
+    if spec is None or not spec.origin:
+        return ""
+    return f"{spec.origin}@{os.stat(spec.origin).st_mtime_ns};"
+
+
+def _shape(spec: dict[str, Any], built: int, batch: int) -> list[int]:
+    """Return a tensor's shape with another batch. A tensor whose first axis is not the batch keeps its shape."""
+    shape: list[int] = list(spec["shape"])
+    if batch != built and shape and shape[0] == built:
+        shape[0] = batch
+    return shape
+
+
+def _first_line(err: BaseException) -> str:
+    text = str(err).strip() or type(err).__name__
+    return text.splitlines()[0][:300].rstrip(".")
