@@ -1,0 +1,136 @@
+"""A record comes from a device: whatever it holds, it is either right or one clear error."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgepack.toolchain.errors import AgentError
+from edgepack.toolchain.results.job_record import (
+    ConfigurationUnavailable,
+    MemoryUse,
+    Unavailable,
+    parse_job_record,
+)
+from tests.toolchain.records import make_job, make_manifest
+
+
+def parse(**changes):
+    return parse_job_record(json.dumps(make_job(make_manifest(), **changes)).encode())
+
+
+def refused(**changes) -> str:
+    with pytest.raises(AgentError) as caught:
+        parse(**changes)
+    assert "edgepack deploy" in caught.value.remedy
+    return caught.value.message
+
+
+def test_a_good_record():
+    job = parse()
+    assert isinstance(job.memory, MemoryUse)
+    assert isinstance(job.configurations[-1], ConfigurationUnavailable)
+    assert job.evaluation.outputs[0].array().shape == (40, 4)
+    assert job.facts_before.cpu.model == "Cortex-A72"
+
+
+def test_figures_that_were_not_taken_keep_their_reason():
+    job = parse(memory={"unavailable": "no /proc"}, evaluation={"unavailable": "not asked for"})
+    assert job.memory == Unavailable(unavailable="no /proc")
+    assert job.evaluation == Unavailable(unavailable="not asked for")
+
+
+def test_unknown_fields_are_ignored_and_unknown_facts_are_none():
+    assert parse(later="x", facts_before={}).facts_before.cpu is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"record": 2}, "version 2"),
+        ({"job_id": "../../x"}, "job_id"),
+        ({"package_id": "A" * 64}, "package_id"),
+        ({"name": "../x"}, "name"),
+        ({"started_unix_ns": -1}, "started_unix_ns"),
+        ({"started_unix_ns": 1 << 70}, "started_unix_ns"),
+        ({"agent": "x" * 2000}, "agent"),
+        ({"configurations": []}, "configurations"),
+        ({"configurations": [{"batch": 1, "threads": 1}]}, "configurations.0"),
+        ({"configurations": [{"batch": 0, "threads": 1, "unavailable": "x"}]}, "configurations.0"),
+        ({"configurations": [{"batch": 1, "threads": 1, "unavailable": "x"}] * 300}, "configurations"),
+        ({"runtime": {"kind": "litert"}}, "runtime"),
+        ({"memory": {"peak_rss_bytes": -5, "baseline_rss_bytes": 0}}, "memory"),
+        ({"facts_before": {"temperatures_c": [{"name": "x", "value": "hot"}]}}, "temperatures_c"),
+    ],
+)
+def test_what_is_out_of_bounds_is_named(changes, where):
+    assert where in refused(**changes)
+
+
+def test_samples_are_bounded_and_not_negative():
+    good = make_job(make_manifest())["configurations"][0]
+    assert "samples_ns" in refused(configurations=[{**good, "samples_ns": [1, -1]}])
+    assert "samples_ns" in refused(configurations=[{**good, "samples_ns": []}])
+    assert "samples_ns" in refused(configurations=[{**good, "samples_ns": [1.5]}])
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        {"name": "y", "dtype": "int8", "shape": [40, 4], "base64": "AAAA"},
+        {"name": "y", "dtype": "int8", "shape": [40, 1 << 31, 1 << 31], "base64": "AAAA"},
+        {"name": "y", "dtype": "object", "shape": [40, 4], "base64": "AAAA"},
+        {"name": "y", "dtype": "int8", "shape": [39, 1], "base64": "A" * 52},
+        {"name": "y", "dtype": "int8", "shape": [], "base64": ""},
+    ],
+)
+def test_outputs_must_be_as_large_as_they_say(output):
+    assert "evaluation" in refused(evaluation={"count": 40, "outputs": [output]})
+
+
+def test_outputs_that_are_not_base64():
+    output = {"name": "y", "dtype": "int8", "shape": [3, 1], "base64": "####"}
+    job = parse(evaluation={"count": 3, "outputs": [output]})
+    with pytest.raises(AgentError, match="not valid base64"):
+        job.evaluation.outputs[0].array()
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"null", b"{", b"\xff", b'{"record": 1}', b"[" * 100_000])
+def test_bytes_that_are_no_record(data):
+    with pytest.raises(AgentError):
+        parse_job_record(data)
+
+
+def test_nan_is_no_number():
+    text = json.dumps(make_job(make_manifest())).replace("48.2", "NaN")
+    with pytest.raises(AgentError, match="NaN"):
+        parse_job_record(text.encode())
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda children: (
+        st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=8), children, max_size=3)
+    ),
+    max_leaves=8,
+)
+GOOD = make_job(make_manifest())
+
+
+@given(st.sampled_from(sorted(GOOD)), json_values)
+def test_any_other_value_anywhere_is_right_or_one_error(key, value):
+    try:
+        job = parse_job_record(json.dumps({**GOOD, key: value}).encode())
+    except AgentError:
+        return
+    assert job.record == 1
+
+
+def test_outputs_are_read_little_endian():
+    output = {"name": "y", "dtype": "int16", "shape": [2], "base64": "AQIDBA=="}
+    job = parse(evaluation={"count": 2, "outputs": [output]})
+    np.testing.assert_array_equal(job.evaluation.outputs[0].array(), [0x0201, 0x0403])

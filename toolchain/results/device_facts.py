@@ -1,0 +1,88 @@
+"""What an agent found on its device, checked: the `facts` of `device_agent/PROTOCOL.md`.
+
+Rules:
+    * It comes from a device: hostile until checked, so every text and list is bounded.
+    * Unknown fields are ignored, as everywhere in the protocol; a fact that cannot be had is None, never 0.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Text = Annotated[str, StringConstraints(max_length=1024)]
+Count = Annotated[int, Field(ge=0, le=(1 << 63) - 1)]
+Positive = Annotated[int, Field(ge=1, le=1 << 20)]
+
+
+class Checked(BaseModel):
+    """A frozen value; unknown fields are ignored, infinities and NaN refused."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class PythonFacts(Checked):
+    """The Python that the agent runs in."""
+
+    version: Text | None = None
+    executable: Text | None = None
+    abi: Text | None = None
+    bits: int | None = None
+
+
+class LibcFacts(Checked):
+    """The C library."""
+
+    kind: Text | None = None
+    version: Text | None = None
+
+
+class CpuFacts(Checked):
+    """The processor."""
+
+    count: Positive | None = None
+    available: Positive | None = None
+    model: Text | None = None
+    features: Annotated[list[Text], Field(max_length=1024)] | None = None
+
+
+class MemoryFacts(Checked):
+    """The memory."""
+
+    total_bytes: Count | None = None
+    available_bytes: Count | None = None
+
+
+class Temperature(Checked):
+    """A temperature in degrees Celsius."""
+
+    name: Text
+    value: float
+
+
+class PowerSensorFacts(Checked):
+    """A power sensor that the device has."""
+
+    driver: Text
+    name: Text | None = None
+    path: Text | None = None
+
+
+class DeviceFacts(Checked):
+    """What the agent's `probe` found on a device; None for what cannot be had."""
+
+    hostname: Text | None = None
+    model: Text | None = None
+    kernel: Text | None = None
+    machine: Text | None = None
+    python: PythonFacts | None = None
+    libc: LibcFacts | None = None
+    cpu: CpuFacts | None = None
+    memory: MemoryFacts | None = None
+    page_bytes: Count | None = None
+    boot_id: Text | None = None
+    governor: Text | None = None
+    clocks_hz: Annotated[list[Count], Field(max_length=4096)] | None = None
+    temperatures_c: Annotated[list[Temperature], Field(max_length=256)] | None = None
+    power_sensors: Annotated[list[PowerSensorFacts], Field(max_length=256)] | None = None

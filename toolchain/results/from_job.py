@@ -1,0 +1,257 @@
+"""Raw job record in, run record out: the host does the statistics.
+
+Every figure of a run is computed here and only here, from the samples that the record keeps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from edgepack.toolchain.errors import AgentError
+from edgepack.toolchain.measure.statistics import samples_needed, summarize, throughput_per_s
+from edgepack.toolchain.results.job_record import (
+    Configuration,
+    ConfigurationSamples,
+    ConfigurationUnavailable,
+    JobRecord,
+    MemoryUse,
+    Unavailable,
+)
+from edgepack.toolchain.results.schema import (
+    DeviceInfo,
+    Metric,
+    ModelInfo,
+    PackageInfo,
+    RunRecord,
+    UnavailableMetric,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgepack.converters.quantize.metrics import Score
+    from edgepack.toolchain.packaging.manifest import Manifest, TensorSpec
+
+    AnyMetric = Metric | UnavailableMetric
+    QualityFunction = Callable[[tuple[NDArray[np.float32], ...]], Score]
+
+NO_POWER_SENSOR = "no power sensor is read by this version"
+_RATIO_METRICS = ("agreement", "auc", "fidelity", "top1")
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What the host knows about a run, beside the job's own record.
+
+    Attributes:
+        device_name: The device's name in the inventory.
+        device_kind: Its kind there, such as "ssh".
+        emulated: Whether the device is emulated.
+        time: Now, with a time zone.
+        tool_version: Version of edgepack.
+        package_sha256: SHA-256 of the `.epk` file, where it is at hand.
+        tag: A name for the run.
+        labels: Free pairs of the user.
+    """
+
+    device_name: str
+    device_kind: str
+    emulated: bool
+    time: datetime
+    tool_version: str
+    package_sha256: str | None = None
+    tag: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def record_from_job(
+    job: JobRecord, manifest: Manifest, context: RunContext, *, quality: QualityFunction | None = None
+) -> RunRecord:
+    """Make the run record of a job.
+
+    Args:
+        job: The checked raw record.
+        manifest: The manifest of the package that the job ran.
+        context: What the host knows about the run.
+        quality: The evaluation metric: takes the outputs over the whole evaluation set, dequantized (one
+            array an output: float32 [count, ...]), and returns its score. None: no evaluation.
+
+    Raises:
+        AgentError: The record is about another package, or its outputs are not those of the model.
+    """
+    if job.package_id != manifest.package_id:
+        message = f"The job ran package {job.package_id[:12]}, expected {manifest.package_id[:12]}."
+        raise AgentError(message, remedy="Deploy the package again, then repeat the benchmark.")
+    model = next(entry for entry in manifest.files if entry.path == manifest.model)
+    metrics = [m for each in job.configurations for m in _configuration_metrics(each)]
+    metrics += [_single("model_size", model.size_bytes, "bytes"), *_memory_metrics(job)]
+    metrics += [*_quality_metrics(job, manifest, quality), _missing("energy", "J", NO_POWER_SENSOR)]
+    identity = f"{context.device_name}\0{job.boot_id}\0{job.package_id}"
+    return RunRecord(
+        run_id=f"{job.job_id}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}",
+        time=context.time,
+        tool_version=context.tool_version,
+        agent=job.agent,
+        tag=context.tag,
+        labels=dict(context.labels),
+        target=manifest.target,
+        device=DeviceInfo(
+            name=context.device_name,
+            kind=context.device_kind,
+            facts_before=job.facts_before,
+            facts_after=job.facts_after,
+        ),
+        package=PackageInfo(name=manifest.name, package_id=job.package_id, sha256=context.package_sha256),
+        model=ModelInfo(sha256=model.sha256, precision=manifest.precision, size_bytes=model.size_bytes),
+        runtime=job.runtime,
+        spec=job.spec,
+        metrics=metrics,
+        configurations=job.configurations,
+        device_started_unix_ns=job.started_unix_ns,
+        device_finished_unix_ns=job.finished_unix_ns,
+        environment={"python": platform.python_version(), "system": platform.platform()},
+        emulated=context.emulated,
+    )
+
+
+def _configuration_metrics(found: ConfigurationSamples | ConfigurationUnavailable) -> list[AnyMetric]:
+    place = Configuration(batch=found.batch, threads=found.threads)
+    if isinstance(found, ConfigurationUnavailable):
+        names = (
+            ("latency", "ns"),
+            ("throughput", "inferences/s"),
+            ("load_time", "ns"),
+            ("first_inference", "ns"),
+        )
+        return [_missing(name, unit, found.unavailable, configuration=place) for name, unit in names]
+    metrics: list[AnyMetric] = [
+        _single("load_time", found.load_ns, "ns", configuration=place),
+        _single("first_inference", found.first_inference_ns, "ns", configuration=place),
+        _single("warmup_runs", found.warmup_runs, "1", configuration=place),
+    ]
+    return [*metrics, *_latency_metrics(found, place)]
+
+
+def _latency_metrics(found: ConfigurationSamples, place: Configuration) -> list[AnyMetric]:
+    summary = summarize(found.samples_ns)
+    count = summary.count
+
+    def sampled(name: str, value: float | None, unit: str, aggregation: str, reason: str) -> AnyMetric:
+        if value is None:
+            return _missing(name, unit, reason, aggregation=aggregation, configuration=place)
+        return Metric(
+            name=name, value=value, unit=unit, aggregation=aggregation, samples=count, configuration=place
+        )
+
+    latencies = {
+        "min": summary.min_ns, "mean": summary.mean_ns, "p50": summary.p50_ns, "p90": summary.p90_ns,
+        "p99": summary.p99_ns, "max": summary.max_ns, "std": summary.std_ns,
+    }  # fmt: skip
+    needed = {"p90": samples_needed(90), "p99": samples_needed(99), "std": 2}
+    metrics = [
+        sampled("latency", value, "ns", how, f"needs {needed.get(how, 1)} samples; there are {count}")
+        for how, value in latencies.items()
+    ]
+    throughput = throughput_per_s(found.batch, summary.p50_ns)
+    metrics.append(
+        sampled("throughput", throughput, "inferences/s", "p50", "the device's clock reads 0 ns an inference")
+    )
+    cores = found.cpu_ns / found.window_ns if found.cpu_ns is not None and found.window_ns else None
+    metrics.append(sampled("cpu_use", cores, "cores", "mean", "the device gives no CPU time of the process"))
+    return metrics
+
+
+def _memory_metrics(job: JobRecord) -> list[AnyMetric]:
+    names = ("peak_memory", "baseline_memory", "model_memory")
+    if not isinstance(job.memory, MemoryUse):
+        return [_missing(name, "bytes", job.memory.unavailable) for name in names]
+    peak, baseline = job.memory.peak_rss_bytes, job.memory.baseline_rss_bytes
+    metrics: list[AnyMetric] = [
+        _single("peak_memory", peak, "bytes", aggregation="max"),
+        _single("baseline_memory", baseline, "bytes", aggregation="max"),
+    ]
+    if peak < baseline:  # two processes: page cache and allocator can turn a tiny model's share round
+        reason = "the model's share is smaller than the noise between two processes"
+        return [*metrics, _missing("model_memory", "bytes", reason)]
+    return [*metrics, _single("model_memory", peak - baseline, "bytes", aggregation="max")]
+
+
+def _quality_metrics(job: JobRecord, manifest: Manifest, quality: QualityFunction | None) -> list[AnyMetric]:
+    metrics: list[AnyMetric] = []
+    built = manifest.quality
+    for name, value in (
+        ("quality_float", built.float_value if built else None),
+        ("quality_host", built.deployed_value if built else None),
+    ):
+        if built is None or built.metric is None or value is None:
+            metrics.append(_missing(name, "1", "the model was built without an evaluation set"))
+        else:
+            metrics.append(_quality(name, value, built.metric, built.count))
+    metrics.append(_device_quality(job, manifest, quality))
+    return metrics
+
+
+def _device_quality(job: JobRecord, manifest: Manifest, quality: QualityFunction | None) -> AnyMetric:
+    name = "quality_device"
+    if isinstance(job.evaluation, Unavailable):
+        return _missing(name, "1", job.evaluation.unavailable)
+    if manifest.evaluation is None or quality is None:
+        return _missing(name, "1", "the package holds no evaluation set")
+    outputs = job.evaluation.outputs
+    found = [(output.dtype, output.shape[1:]) for output in outputs]
+    expected = [(spec.dtype, spec.shape[1:]) for spec in manifest.outputs]
+    if found != expected or job.evaluation.count != manifest.evaluation.count:
+        message = f"The device's outputs are {found} of {job.evaluation.count} samples, expected {expected}."
+        raise AgentError(message, remedy="Deploy the package again, then repeat the benchmark.")
+    values = (_real_values(o.array(), spec) for o, spec in zip(outputs, manifest.outputs, strict=True))
+    score = quality(tuple(values))
+    return _quality(name, score.value, score.metric, score.samples, low=score.low, high=score.high)
+
+
+def _real_values(array: NDArray[Any], spec: TensorSpec) -> NDArray[np.float32]:
+    """Dequantize an output: real = scale * (quantized - zero_point)."""
+    if spec.scale is None:
+        return array.astype("float32")
+    return ((array.astype("float64") - (spec.zero_point or 0)) * spec.scale).astype("float32")
+
+
+def _quality(
+    name: str, value: float, metric: str, count: int, *, low: float | None = None, high: float | None = None
+) -> Metric:
+    unit = "ratio" if metric in _RATIO_METRICS else "1"
+    return Metric(name=name, value=value, unit=unit, aggregation=metric, samples=count, low=low, high=high)
+
+
+def _single(
+    name: str,
+    value: float,
+    unit: str,
+    *,
+    aggregation: str = "single",
+    configuration: Configuration | None = None,
+) -> Metric:
+    return Metric(name=name, value=value, unit=unit, aggregation=aggregation, configuration=configuration)
+
+
+def _missing(
+    name: str,
+    unit: str,
+    reason: str,
+    *,
+    aggregation: str | None = None,
+    configuration: Configuration | None = None,
+) -> UnavailableMetric:
+    return UnavailableMetric(
+        name=name,
+        unit=unit,
+        reason=reason or "no reason given",
+        aggregation=aggregation,
+        configuration=configuration,
+    )

@@ -1,0 +1,205 @@
+"""One record a run: what was measured, on what, with what. Versioned; published as JSON Schema.
+
+Rules:
+    * A metric was either measured (`value`) or is unavailable with a reason. There is no third way: a value
+      that was not measured is never 0, and an estimate never stands here.
+    * Raw samples stay in the record, so that old runs can be read again with better statistics.
+    * Base units: nanoseconds, bytes, inferences per second. Reports convert.
+    * A new optional field keeps `schema_version`; a changed meaning raises it. Readers ignore unknown fields.
+
+The JSON Schema is `docs/schemas/run-record-v1.json`, written by `json_schema.py` and checked by a test.
+"""
+
+# ruff: noqa: TC001 - pydantic reads the annotations at run time
+from __future__ import annotations
+
+import json
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field, StringConstraints, ValidationError
+
+from edgepack.toolchain.errors import MeasurementError
+from edgepack.toolchain.results.device_facts import Checked, DeviceFacts, Text
+from edgepack.toolchain.results.job_record import (
+    BenchSpec,
+    Configuration,
+    ConfigurationSamples,
+    ConfigurationUnavailable,
+    PackageName,
+    RuntimeInfo,
+    Sha256,
+)
+
+RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+_MAX_METRICS = 10_000
+
+
+class Metric(Checked):
+    """A figure that was measured.
+
+    Attributes:
+        name: Such as "latency", "throughput", "peak_memory", "quality_device".
+        value: The figure, in `unit`.
+        unit: "ns", "bytes", "inferences/s", "cores", "ratio", or "1" for a metric without a unit of its own.
+        aggregation: How samples became one figure: "min", "mean", "p50", "p90", "p99", "max", "std",
+            "single", or the name of the metric function, such as "top1".
+        samples: Number of samples behind the figure; None where it is not made of samples.
+        low: Lower end of the 95 % confidence interval; None where there is none.
+        high: Upper end.
+        configuration: The batch and threads that it belongs to; None where it belongs to the whole run.
+    """
+
+    name: Text
+    value: float
+    unit: Text
+    aggregation: Text
+    samples: Annotated[int, Field(ge=1)] | None = None
+    low: float | None = None
+    high: float | None = None
+    configuration: Configuration | None = None
+
+
+class UnavailableMetric(Checked):
+    """A figure that was not measured, with the reason."""
+
+    name: Text
+    unit: Text
+    availability: Literal["unavailable"] = "unavailable"
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    aggregation: Text | None = None
+    configuration: Configuration | None = None
+
+
+class DeviceInfo(Checked):
+    """The device.
+
+    Attributes:
+        name: Its name in the inventory.
+        kind: How it is reached: "ssh", "local", …
+        facts_before: What it was before the benchmark.
+        facts_after: What it was after it; temperatures and clocks may have moved.
+    """
+
+    name: Text
+    kind: Text
+    facts_before: DeviceFacts
+    facts_after: DeviceFacts
+
+
+class PackageInfo(Checked):
+    """The package. `sha256` is that of the `.epk` file; None where only the device's copy is known."""
+
+    name: PackageName
+    package_id: Sha256
+    sha256: Sha256 | None
+
+
+class ModelInfo(Checked):
+    """The model in the package."""
+
+    sha256: Sha256
+    precision: Text
+    size_bytes: Annotated[int, Field(ge=0)]
+
+
+class Verdict(Checked):
+    """Whether the figures can be trusted.
+
+    Attributes:
+        status: "stable" or "unstable".
+        reasons: Why, in words.
+    """
+
+    status: Literal["stable", "unstable"]
+    reasons: list[Text]
+
+
+class RunRecord(Checked):
+    """A run: one benchmark of one package on one device.
+
+    Attributes:
+        run_id: The job's id and a hash of device and package; the same run has the same id everywhere.
+        time: When the host recorded it. The device's own clock, often wrong without a network, is in
+            `device_started_unix_ns`.
+        tool_version: Version of edgepack on the host.
+        agent: The agent's hash.
+        tag: A name that the user gave, such as "baseline".
+        labels: Free `key: value` pairs of the user.
+        target: The target that the package was built for.
+        spec: What the benchmark was asked to do.
+        metrics: All figures, measured or not.
+        configurations: Raw samples.
+        environment: What the host was: tool names to versions.
+        emulated: The device is emulated: its figures say nothing about real hardware.
+        verdict: Whether the figures can be trusted; None where nobody judged.
+    """
+
+    schema_version: Literal[1] = 1
+    run_id: RunId
+    time: AwareDatetime
+    tool_version: Text
+    agent: Text
+    tag: Text | None = None
+    labels: dict[Text, Text] = Field(default_factory=dict, max_length=64)
+    target: Text
+    device: DeviceInfo
+    package: PackageInfo
+    model: ModelInfo
+    runtime: RuntimeInfo
+    spec: BenchSpec
+    metrics: Annotated[list[Metric | UnavailableMetric], Field(max_length=_MAX_METRICS)]
+    configurations: list[ConfigurationSamples | ConfigurationUnavailable]
+    device_started_unix_ns: int
+    device_finished_unix_ns: int
+    environment: dict[Text, Text] = Field(default_factory=dict, max_length=64)
+    emulated: bool
+    verdict: Verdict | None = None
+
+    def find(
+        self, name: str, aggregation: str | None = None, configuration: Configuration | None = None
+    ) -> Metric | UnavailableMetric | None:
+        """Return the first metric of that name, aggregation and configuration; None where there is none."""
+        for metric in self.metrics:
+            same_place = configuration is None or _key(metric.configuration) == _key(configuration)
+            if metric.name == name and same_place and (aggregation in (None, metric.aggregation)):
+                return metric
+        return None
+
+    def value(
+        self, name: str, aggregation: str | None = None, configuration: Configuration | None = None
+    ) -> float | None:
+        """Return the value of a measured metric, else None."""
+        found = self.find(name, aggregation, configuration)
+        return found.value if isinstance(found, Metric) else None
+
+    def to_json(self) -> str:
+        """Return the record as JSON, one line, sorted keys."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+
+def parse_run_record(text: str | bytes, *, source: str) -> RunRecord:
+    """Check a record from a file or store and return it.
+
+    Raises:
+        MeasurementError: It is not a record of a version that this edgepack reads.
+    """
+    remedy = "Name a file that `edgepack report --json` wrote, or upgrade edgepack."
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as err:
+        message = f"{source} is not JSON: {err}."
+        raise MeasurementError(message, remedy=remedy) from err
+    version = value.get("schema_version") if isinstance(value, dict) else None
+    if version != 1:
+        message = f"{source} has schema_version {version!r}; this edgepack reads version 1."
+        raise MeasurementError(message, remedy=remedy)
+    try:
+        return RunRecord.model_validate(value)
+    except ValidationError as err:
+        first = err.errors(include_url=False, include_input=False)[0]
+        message = f"{source}: {'.'.join(str(part) for part in first['loc'])}: {first['msg']}."
+        raise MeasurementError(message, remedy=remedy) from err
+
+
+def _key(configuration: Configuration | None) -> tuple[int, int] | None:
+    return (configuration.batch, configuration.threads) if configuration else None
