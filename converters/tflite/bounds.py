@@ -61,10 +61,10 @@ def check_header(data: bytes, source: str) -> None:
 
 
 class Budget:
-    """Bounds how many bytes are copied out of a file, all vectors and names together."""
+    """Bounds how many bytes are read from a file, all vectors, names and buffers together."""
 
     def __init__(self, file_bytes: int, source: str) -> None:
-        self._left = 4 * file_bytes + (1 << 16)
+        self._left = 4 * file_bytes + (1 << 16)  # a sound file holds each byte once
         self._source = source
 
     def charge(self, size_bytes: int) -> None:

@@ -5,7 +5,7 @@ Rules:
       `Graph` is `ConversionError`, naming the file and what was found.
     * Constants are views of the one copy of the file that is read; none is copied.
     * A flatbuffer may let many tables share one vector, so a small file can describe a huge graph: what
-      is copied out is charged against a budget that grows with the file (`Budget`).
+      is read is charged against a budget that grows with the file (`Budget`).
     * The operator is `max(builtin_code, deprecated_builtin_code)`: old files fill only the second.
 """
 
@@ -77,6 +77,7 @@ class _Reader:
             self._fail("no subgraph")
         subgraphs = tuple(self._subgraph(i) for i in count)
         signatures = self._range(model.SignatureDefsLength())
+        self._range(model.MetadataLength() + model.ExternalBuffersLength())  # read by the writer alone
         return Graph(
             source=self._source,
             size_bytes=len(self._data),
@@ -129,9 +130,11 @@ class _Reader:
                     f"buffer {index} lies at {offset} to {offset + size} in a file of {len(self._data)} bytes"
                 )
                 self._fail(found)
+            self._budget.charge(size)
             return np.frombuffer(self._data, np.uint8, count=size, offset=offset) if size else None
         if buffer.DataIsNone() or not buffer.DataLength():
             return None
+        self._budget.charge(buffer.DataLength())
         view: NDArray[np.uint8] = buffer.DataAsNumpy()
         return view
 
@@ -197,6 +200,9 @@ class _Reader:
             buffer=table.Buffer(),
             stored=self._buffers[table.Buffer()] if self._buffers else None,
         )
+        self._range(table.VariantTensorsLength())
+        if tensor.is_sparse:
+            self._range(table.Sparsity().DimMetadataLength())
         expected = tensor.size_bytes
         if tensor.is_constant and not tensor.is_sparse and expected not in (None, tensor.stored_bytes):
             held = f"its buffer holds {tensor.stored_bytes} bytes"
@@ -215,6 +221,7 @@ class _Reader:
         """Return the affine parameters; None where there are none (min and max alone do not quantize)."""
         if table is None:
             return None
+        self._budget.charge(4 * (table.MinLength() + table.MaxLength()))
         if table.DetailsType() == self._schema.QuantizationDetails.BlockwiseQuantization:
             return self._blockwise(table, tensors, where)
         if not table.ScaleLength():

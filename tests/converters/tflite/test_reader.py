@@ -322,6 +322,19 @@ def test_a_small_file_cannot_describe_a_huge_graph(maker):
         read_graph(data)
 
 
+def test_buffers_that_share_their_data_are_bounded(maker):
+    """A thousand buffers over one region of the file would be a thousand times the file when rewritten."""
+
+    def change(tree):
+        size = 100_000
+        tree.buffers[0].data = np.zeros(size, np.uint8)
+        for _ in range(1000):
+            tree.buffers.append(maker.schema.BufferT(offset=16, size=size))
+
+    with pytest.raises(ConversionError, match="far more data than the file holds"):
+        normalize(maker.conv_model(change))
+
+
 def _exercise(data):
     """Read, decode and rewrite; only ConversionError may come out."""
     try:
@@ -347,13 +360,13 @@ def _edited(data, edits, keep):
     return bytes(edited[: max(1, int(keep * len(edited)))])
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(edits=EDITS, keep=st.sampled_from([1.0, 1.0, 1.0, 0.99, 0.7, 0.2]))
 def test_damaged_small_model(maker, edits, keep):
     _exercise(_edited(maker.conv_model(), edits, keep))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(edits=EDITS, keep=st.sampled_from([1.0, 1.0, 0.9]))
 def test_damaged_published_model(shared_model, edits, keep):
     _exercise(_edited(shared_model("kws_ref_model.tflite").read_bytes(), edits, keep))
