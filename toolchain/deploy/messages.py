@@ -1,0 +1,265 @@
+"""What the agent may answer (`device_agent/PROTOCOL.md`), checked before anything uses it.
+
+Rules:
+    * A device is hostile until checked: types are strict, names and hashes have a form, lists have an end.
+    * Unknown fields are ignored: a newer agent may say more.
+    * A fact that the device could not tell is None.
+    * The messages of benchmarks are in `measure/messages.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from edgepack.toolchain.packaging.manifest import Name, Sha256
+
+PROTOCOL = 1
+MAX_LINE_BYTES = 1 << 20
+
+Text = Annotated[str, StringConstraints(max_length=4096)]
+Version = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}$")]
+Count = Annotated[int, Field(ge=0, le=1 << 62)]
+RuntimeKind = Literal["litert", "tflite-runtime"]
+
+
+class Message(BaseModel):
+    """A frozen answer; strict about types, silent about fields that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
+
+
+class Nothing(Message):
+    """An answer that holds nothing to read."""
+
+
+class Hello(Message):
+    """The agent's greeting."""
+
+    type: Literal["hello"]
+    protocol: int
+    agent: Text
+    python: Version
+    machine: Text
+    pid: Count
+    work_dir: Text
+
+
+class Progress(Message):
+    """How far a request has come."""
+
+    id: int
+    type: Literal["progress"]
+    stage: Text
+    done: Count
+    total: Count
+
+
+class Failure(Message):
+    """Why a request failed."""
+
+    id: int | None
+    type: Literal["error"]
+    code: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,64}$")]
+    message: Text
+    remedy: Text
+
+
+class PythonFacts(Message):
+    """The device's Python: version, path, ABI tag such as "cp311", and 32 or 64 bits."""
+
+    version: Version
+    executable: Text
+    abi: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,32}$")]
+    bits: int
+
+
+class LibcFacts(Message):
+    """The device's C library; kind is "glibc", "musl", "bionic" or None."""
+
+    kind: Text | None = None
+    version: Version | None = None
+
+
+class LibstdcxxFacts(Message):
+    """The newest symbol versions that the device's C++ library offers, such as "3.4.30" and "1.3.13"."""
+
+    glibcxx: Version | None = None
+    cxxabi: Version | None = None
+
+
+class CpuFacts(Message):
+    """The device's processor."""
+
+    count: Count | None = None
+    available: Count | None = None
+    model: Text | None = None
+    features: Annotated[list[Text], Field(max_length=1024)] | None = None
+
+
+class MemoryFacts(Message):
+    """The device's memory."""
+
+    total_bytes: Count | None = None
+    available_bytes: Count | None = None
+
+
+class DiskFacts(Message):
+    """The disk of the agent's folder."""
+
+    free_bytes: Count | None = None
+
+
+class ClockFacts(Message):
+    """The device's clock."""
+
+    unix_ns: Count | None = None
+
+
+class Temperature(Message):
+    """A temperature sensor, in degrees Celsius."""
+
+    name: Text
+    value: float
+
+
+class PowerSensorFacts(Message):
+    """A power sensor that the device has."""
+
+    driver: Text
+    name: Text | None = None
+    path: Text | None = None
+
+
+class SystemRuntime(Message):
+    """The runtime that the device's own Python has."""
+
+    kind: RuntimeKind
+    version: Version | None = None
+    numpy: Version | None = None
+
+
+class Facts(Message):
+    """What a device is and has."""
+
+    hostname: Text | None = None
+    model: Text | None = None
+    kernel: Text | None = None
+    machine: Text
+    python: PythonFacts
+    libc: LibcFacts = LibcFacts()
+    libstdcxx: LibstdcxxFacts | None = None
+    cpu: CpuFacts = CpuFacts()
+    memory: MemoryFacts = MemoryFacts()
+    disk: DiskFacts = DiskFacts()
+    page_bytes: Count | None = None
+    clock: ClockFacts = ClockFacts()
+    boot_id: Text | None = None
+    uid: Count | None = None
+    governor: Text | None = None
+    clocks_hz: Annotated[list[Count], Field(max_length=4096)] | None = None
+    temperatures_c: Annotated[list[Temperature], Field(max_length=256)] | None = None
+    power_sensors: Annotated[list[PowerSensorFacts], Field(max_length=256)] | None = None
+    ssh_keygen: Text | None = None
+    system_runtime: SystemRuntime | None = None
+    system_numpy: Version | None = None
+
+
+class Probe(Message):
+    """The answer to `probe`."""
+
+    facts: Facts
+
+
+class MissingBlob(Message):
+    """A content that the device lacks, and how much of it has arrived already."""
+
+    sha256: Sha256
+    offset_bytes: Count
+
+
+class MissingBlobs(Message):
+    """The answer to `blobs.missing`."""
+
+    missing: list[MissingBlob]
+    free_bytes: Count | None = None
+
+
+class Stored(Message):
+    """The answer to `blobs.put`."""
+
+    stored: Count
+
+
+class Signers(Message):
+    """The answer to `trust.get`."""
+
+    allowed_signers: Annotated[str, StringConstraints(max_length=MAX_LINE_BYTES)]
+
+
+class InstalledRuntime(Message):
+    """A runtime on the device."""
+
+    runtime_id: Sha256
+    kind: RuntimeKind
+    version: Version | None = None
+    numpy: Version | None = None
+
+
+class Runtimes(Message):
+    """The answer to `runtime.list`."""
+
+    runtimes: Annotated[list[InstalledRuntime], Field(max_length=1024)]
+
+
+class GoldenResult(Message):
+    """How near the device came to the golden outputs."""
+
+    cases: Count
+    max_error: float
+    unit: Literal["quantized_steps", "absolute"]
+    tolerance: float
+    top1_agreement: float | None = None
+
+
+class Installation(Message):
+    """The answer to `install`."""
+
+    package_id: Sha256
+    name: Name
+    previous: Sha256 | None = None
+    already_installed: bool
+    golden: GoldenResult
+
+
+class InstalledPackage(Message):
+    """A package on the device; `runtime` is a runtime id or "system"."""
+
+    name: Name
+    package_id: Sha256
+    previous: Sha256 | None = None
+    runtime: Text
+    target: Text
+    precision: Text
+
+
+class Installed(Message):
+    """The answer to `installed`."""
+
+    packages: Annotated[list[InstalledPackage], Field(max_length=10_000)]
+
+
+class RolledBack(Message):
+    """The answer to `rollback`."""
+
+    name: Name
+    package_id: Sha256
+    previous: Sha256 | None = None
+
+
+class Removed(Message):
+    """The answer to `remove`."""
+
+    name: Name
+    freed_bytes: Count
