@@ -7,12 +7,13 @@ import zipfile
 
 import numpy as np
 import pytest
-from edgepack.converters.data.dataset import InputSpec, Preprocessing
-from edgepack.converters.data.load import LOADERS, load_dataset
-from edgepack.converters.errors import DataError
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
+from edgepack.converters.data.dataset import InputSpec, Preprocessing
+from edgepack.converters.data.load import LOADERS, load_dataset
+from edgepack.converters.errors import DataError
 
 X = InputSpec("serving_x:0", (1, 4, 4, 1), "float32")
 
@@ -74,7 +75,7 @@ def test_npz_with_two_inputs_by_name(tmp_path):
     data = load("d.npz", tmp_path, inputs=specs)
     assert [a.dtype.name for a in data.inputs] == ["int32", "float32"]
     assert data.inputs[0][1].tolist() == [3, 4, 5]
-    with pytest.raises(DataError, match="no array for input 'idx'.*Did you mean 'ids'"):
+    with pytest.raises(DataError, match=r"no array for input 'idx'.*Did you mean 'ids'"):
         load("d.npz", tmp_path, inputs=(InputSpec("idx", (1, 3), "int32"), specs[1]))
 
 
@@ -94,20 +95,23 @@ def test_mean_a_channel_follows_the_layout(tmp_path):
     spec = InputSpec("x", (1, 3, 4, 4), "float32")
     data = load("d.npz", tmp_path, inputs=(spec,), preprocessing=Preprocessing(mean=(1, 2, 3), layout="NCHW"))
     assert data.inputs[0][0, :, 0, 0].tolist() == [-1, -2, -3]
-    with pytest.raises(DataError, match="mean has 3 values; the input has 4 channels"):
+    with pytest.raises(DataError, match=r"mean has 3 values; the input has 4 channels"):
         load("d.npz", tmp_path, inputs=(spec,), preprocessing=Preprocessing(mean=(1, 2, 3)))
 
 
 @pytest.mark.parametrize(
     ("arrays", "message"),
     {
-        "nan": ({"x": np.where(np.arange(60)[:, None] == 17, np.nan, np.ones((60, 16)))}, r"x\[17\] holds NaN"),
+        "nan": (
+            {"x": np.full((60, 16), [[np.nan if i == 17 else 1.0] for i in range(60)])},
+            r"x\[17\] holds NaN",
+        ),
         "infinite": ({"x": np.full((2, 16), np.inf)}, r"x\[0\] holds an infinite value"),
         "shape": ({"x": np.ones((3, 5, 4, 1))}, r"shape \[5, 4, 1\]; the model takes \[4, 4, 1\]"),
         "empty": ({"x": np.ones((0, 4, 4, 1))}, "no sample"),
         "counts": ({"x": np.ones((3, 4, 4)), "y": np.arange(4)}, "samples differ"),
         "text": ({"x": np.full((2, 4, 4), "a")}, "numbers are expected"),
-        "label above": ({"x": np.ones((3, 4, 4)), "y": [0, 12, 1]}, r"y\[1\] is 12; the classes are 0 to 9"),
+        "label above": ({"x": np.ones((3, 4, 4)), "y": [0, 12, 1]}, r"y\[1\] is 12; .* 0 to 9"),
         "label below": ({"x": np.ones((3, 4, 4)), "y": [0, 1, -1]}, r"y\[2\] is -1"),
         "label nan": ({"x": np.ones((3, 4, 4)), "y": [0, 1, np.nan]}, r"y\[2\] is not finite"),
     }.values(),
@@ -129,16 +133,16 @@ def test_integer_inputs_refuse_fractions_and_overflow(tmp_path):
     with pytest.raises(DataError, match=r"ids\[0\] holds 2.5"):
         load("f.npy", tmp_path, inputs=(spec,))
     np.save(tmp_path / "g.npy", np.array([[1, 2**40]]))
-    with pytest.raises(DataError, match="a int32 input cannot take"):
+    with pytest.raises(DataError, match=r"a int32 input cannot take"):
         load("g.npy", tmp_path, inputs=(spec,))
 
 
 def test_objects_are_never_unpickled(tmp_path):
     np.savez(tmp_path / "o.npz", x=np.array([{}, []], dtype=object))
-    with pytest.raises(DataError, match="Python objects"):
+    with pytest.raises(DataError, match=r"Python objects"):
         load("o.npz", tmp_path)
     np.save(tmp_path / "o.npy", np.array([{}, []], dtype=object), allow_pickle=True)
-    with pytest.raises(DataError, match="no readable .npy"):
+    with pytest.raises(DataError, match=r"no readable .npy"):
         load("o.npy", tmp_path)
 
 
@@ -146,14 +150,14 @@ def test_bombs_are_refused_by_their_header(tmp_path):
     header = {"descr": "<f4", "fortran_order": False, "shape": (1 << 50, 4, 4, 1)}
     with zipfile.ZipFile(tmp_path / "b.npz", "w") as archive, archive.open("x.npy", "w") as file:
         np.lib.format.write_array_header_1_0(file, header)
-    with pytest.raises(DataError, match="the limit is"):
+    with pytest.raises(DataError, match=r"the limit is"):
         load("b.npz", tmp_path)
     with (tmp_path / "b.npy").open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
-    with pytest.raises(DataError, match="no readable .npy"):
+    with pytest.raises(DataError, match=r"no readable .npy"):
         load("b.npy", tmp_path)
     np.save(tmp_path / "large.npy", samples())
-    with pytest.raises(DataError, match="would take"):
+    with pytest.raises(DataError, match=r"would take"):
         load("large.npy", tmp_path, max_bytes=100)
 
 
@@ -174,7 +178,7 @@ def test_labels_file(tmp_path):
     np.save(tmp_path / "y.npy", np.array([2, 1, 1, 0]))
     assert load("x.npy", tmp_path, labels_file="y.npy").labels.tolist() == [2, 1, 1, 0]
     (tmp_path / "y.txt").write_text("0\nb\n")
-    with pytest.raises(DataError, match="labels cannot be read"):
+    with pytest.raises(DataError, match=r"labels cannot be read"):
         load("x.npy", tmp_path, labels_file="y.txt")
 
 
@@ -194,7 +198,7 @@ def test_csv_class_names_and_label_column(tmp_path):
     data = load("t.csv", tmp_path, inputs=spec)
     assert data.class_names == ("cat", "dog")
     assert data.labels.tolist() == [1, 0]
-    with pytest.raises(DataError, match="line 2: class 'dog' is not known. Did you mean 'dogs'"):
+    with pytest.raises(DataError, match=r"line 2: class 'dog' is not known. Did you mean 'dogs'"):
         load("t.csv", tmp_path, inputs=spec, class_names=("cat", "dogs"))
 
 
@@ -228,7 +232,7 @@ def test_image_folder_by_class(tmp_path):
     assert data.inputs[0][[0, 3], 0, 0, 0].tolist() == [0.0, 1.0]
     assert load("set", tmp_path, class_names=("dog", "cat")).labels.tolist() == [0, 0, 1, 1]
     assert load("set", tmp_path, class_names=("dog", "cat")).inputs[0][0].max() == 1.0
-    with pytest.raises(DataError, match="folder 'dog' is no class.*Did you mean 'dogs'"):
+    with pytest.raises(DataError, match=r"folder 'dog' is no class.*Did you mean 'dogs'"):
         load("set", tmp_path, class_names=("dogs", "cat"))
 
 
@@ -245,21 +249,21 @@ def test_image_channels_first(tmp_path):
 def test_bad_image_folders(tmp_path):
     image = pytest.importorskip("PIL.Image")
     (tmp_path / "set").mkdir()
-    with pytest.raises(DataError, match="neither images nor wav"):
+    with pytest.raises(DataError, match=r"neither images nor wav"):
         load("set", tmp_path)
     (tmp_path / "set/a.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match="a.png cannot be read as an image"):
+    with pytest.raises(DataError, match=r"a.png cannot be read as an image"):
         load("set", tmp_path)
     image.new("L", (4, 4)).save(tmp_path / "outside.png")
     (tmp_path / "set/a.png").unlink()
     (tmp_path / "set/a.png").symlink_to(tmp_path / "outside.png")
-    with pytest.raises(DataError, match="leads out of the folder"):
+    with pytest.raises(DataError, match=r"leads out of the folder"):
         load("set", tmp_path)
     (tmp_path / "set/a.png").unlink()
     (tmp_path / "set/c").mkdir()
     image.new("L", (4, 4)).save(tmp_path / "set/c/a.png")
     image.new("L", (4, 4)).save(tmp_path / "set/loose.png")
-    with pytest.raises(DataError, match="both files .* and classes"):
+    with pytest.raises(DataError, match=r"both files .* and classes"):
         load("set", tmp_path)
 
 
@@ -268,7 +272,7 @@ def test_image_bomb(tmp_path, monkeypatch):
     (tmp_path / "set").mkdir()
     image.new("L", (400, 400)).save(tmp_path / "set/a.png")
     monkeypatch.setattr(image, "MAX_IMAGE_PIXELS", 1000)
-    with pytest.raises(DataError, match="a.png"):
+    with pytest.raises(DataError, match=r"a.png"):
         load("set", tmp_path)
 
 
@@ -287,12 +291,12 @@ def test_wav_refusals(tmp_path):
     audio = (InputSpec("x", (1, 8), "float32"),)
     write_wav(tmp_path / "set/a.wav", [0.1] * 8)
     write_wav(tmp_path / "set/b.wav", [0.1] * 8, rate_hz=8000)
-    with pytest.raises(DataError, match="b.wav is sampled at 8000 Hz, expected 16000 Hz"):
+    with pytest.raises(DataError, match=r"b.wav is sampled at 8000 Hz, expected 16000 Hz"):
         load("set", tmp_path, inputs=audio)
-    with pytest.raises(DataError, match="no raw audio"):
+    with pytest.raises(DataError, match=r"no raw audio"):
         load("set", tmp_path, inputs=(InputSpec("x", (1, 49, 10), "float32"),))
     (tmp_path / "set/b.wav").write_bytes((tmp_path / "set/b.wav").read_bytes()[:20])
-    with pytest.raises(DataError, match="b.wav is no readable PCM wav"):
+    with pytest.raises(DataError, match=r"b.wav is no readable PCM wav"):
         load("set", tmp_path, inputs=audio)
 
 
@@ -310,7 +314,8 @@ def test_stereo_is_averaged(tmp_path):
     ],
 )
 def test_hook_with_labels(tmp_path, body):
-    (tmp_path / "features.py").write_text(f"import numpy as np\ndef load(role):\n    assert role\n    {body}\n")
+    text = f"import numpy as np\ndef load(role):\n    assert role\n    {body}\n"
+    (tmp_path / "features.py").write_text(text)
     data = load("features:load", tmp_path)
     assert data.labels.tolist() == [0, 1, 0]
     assert data.path == tmp_path
