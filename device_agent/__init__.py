@@ -6,8 +6,9 @@ The host packs this folder into one file (`toolchain/deploy/agent_bundle.py`) in
 Where things are, in the order in which a request meets them:
     __main__   the command line, the signals, the only exit
     protocol   framing of requests and answers
-    dispatch   one small function a request: checks its fields, calls the module that does the work
-    store, trust, package, lease, install, apps, runtimes, jobs, benchmark, system
+    dispatch   the loop: a line in, its answer out
+    requests   one small function a request: checks its fields, calls the module that does the work
+    store, trust, package, lease, install, apps, runtimes, wheel, jobs, benchmark, system
                the work itself; plain values in and out
     child      the process of its own in which a runtime is loaded (`children` starts it): `golden`,
                `measure` and `runners/` run only there

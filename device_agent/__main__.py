@@ -2,9 +2,10 @@
 
     python -I -S <agent.pyz> serve --work-dir DIR         answer a host on stdin and stdout
     python -I -S <agent.pyz> job --work-dir DIR --job ID  be a benchmark job (started by `serve`)
-    python -I [-S] <agent.pyz> child                      load a runtime, answer one request (started by both)
+    python -I [-S] <agent.pyz> child                      load a runtime, answer one request (by both)
 
-`<agent.pyz>` is a zip whose root holds this folder under the name `edgepack_agent`, and a `__main__.py` of the lines
+`<agent.pyz>` is a zip whose root holds this folder under the name `edgepack_agent`, and a `__main__.py` of
+the lines
 
     from edgepack_agent.__main__ import main
 
@@ -58,7 +59,7 @@ def run(arguments: list[str]) -> int:
 
 
 def agent_hash() -> str:
-    """Return the first 16 digits of the agent file's SHA-256, as in its name; "source" where it is no file."""
+    """Return the first 16 digits of the agent file's SHA-256; "source" where the agent is no file."""
     from .children import AGENT_PATH
 
     return hashlib.sha256(AGENT_PATH.read_bytes()).hexdigest()[:16] if AGENT_PATH.is_file() else "source"

@@ -1,10 +1,11 @@
 """The names under which packages are installed: which version is in use, which came before it.
 
 Rules:
-    * `apps/<name>/current` is a link to the package in the store, and the only statement about which version is in
-      use. It is moved by one rename.
-    * `apps/<name>/versions.json` tells for each version with which runtime it runs and which version came before it. It
-      is written before the link moves; until then, what it says about the new version is not looked at.
+    * `apps/<name>/current` is a link to the package in the store, and the only statement about which version
+      is in use. It is moved by one rename.
+    * `apps/<name>/versions.json` tells for each version with which runtime it runs and which version came
+      before it. It is written before the link moves; until then, what it says about the new version is not
+      looked at.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 def current_id(work: WorkDir, name: str) -> str | None:
     """Return the package in use under a name; None where there is none."""
     try:
-        package_id = os.path.basename(os.readlink(work.apps / name / "current"))  # noqa: PTH119
+        package_id = os.path.basename(os.readlink(work.apps / name / "current"))
     except OSError:
         return None
     return package_id if SHA256.fullmatch(package_id) else None

@@ -1,7 +1,7 @@
 """The benchmark job: one process that starts a fresh process for every configuration, and writes one record.
 
-It runs on when the agent that started it ends. It measures nothing itself: while a configuration is timed, it only
-waits (`measure.py` holds the rules of measuring).
+It runs on when the agent that started it ends. It measures nothing itself: while a configuration is timed,
+it only waits (`measure.py` holds the rules of measuring).
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 Operations:
     load         import the runtime, run a tiny model in it, say what it is
+    survey       which runtime the interpreter's own site-packages hold, and whether it works
     golden       run the package's golden inputs and compare
     latency      time one configuration
     memory       the peak resident memory with the model loaded and run
@@ -60,7 +61,13 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
 def _load(request: dict[str, Any]) -> dict[str, Any]:
     from .runners import litert
 
-    return litert.load_once(request["kind"], request.get("known"))
+    return litert.load_once(request["kind"])
+
+
+def _survey(request: dict[str, Any]) -> dict[str, Any]:
+    from .runners import litert
+
+    return litert.survey(request.get("known"))
 
 
 def _golden(request: dict[str, Any]) -> dict[str, Any]:
@@ -101,6 +108,7 @@ def _package(request: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
 
 OPERATIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "load": _load,
+    "survey": _survey,
     "golden": _golden,
     "latency": _latency,
     "memory": _memory,

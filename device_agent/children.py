@@ -1,12 +1,15 @@
 """Start a process of its own for whatever loads a runtime, and turn any way in which it ends into an answer.
 
-A runtime is native code from elsewhere: it can crash, hang, print or use up the memory. None of that may reach
-the agent or the job that waits.
+A runtime is native code from elsewhere: it can crash, hang, print or use up the memory. None of that may
+reach the agent or the job that waits.
 
 The command line is
 
     python -I -S <agent.pyz> child      with a runtime that the agent has unpacked
-    python -I    <agent.pyz> child      with the system's runtime: the interpreter's site-packages count
+    python -I    <agent.pyz> child      where the interpreter's site-packages count
+
+The second form is for the system's runtime, and for one that was unpacked without NumPy: 32-bit Arm has no
+wheel of it, only Debian's package.
 
 The request goes in as one JSON object on stdin, the answer comes out as one on stdout.
 """
@@ -46,7 +49,7 @@ def run_child(runtime: Runtime, request: dict[str, Any], *, timeout_s: float) ->
     Raises:
         AgentError: The child's own error, or `runtime_broken`: it crashed, hung, or answered with nonsense.
     """
-    command = agent_command("child", system_site=runtime.site is None)
+    command = agent_command("child", system_site=runtime.system_site)
     order = {**request, "kind": runtime.kind, "site": str(runtime.site) if runtime.site else None}
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as child:

@@ -1,7 +1,8 @@
 """Does this device compute what the host computed? The package's golden inputs, run and compared.
 
-The tolerance is the package's own: bit-exactness across kernels does not exist (XNNPACK's paths differ by CPU), but a
-device that silently computes something else must not pass. A NaN where the host had none never passes.
+The tolerance is the package's own: bit-exactness across kernels does not exist (XNNPACK's paths differ by
+CPU), but a device that silently computes something else must not pass. A NaN where the host had none never
+passes.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ def check_golden(kind: str, folder: Path, manifest: dict[str, Any]) -> dict[str,
     agreement = agreeing / len(manifest["golden"])
     wanted = tolerance["min_top1_agreement"]
     if wanted is not None and agreement < wanted:
-        message = f"The top class agrees with the host's in {agreement:.0%} of the golden cases; {wanted:.0%} are needed."
+        message = f"The top class agrees with the host's in {agreement:.0%} of the golden cases; "
+        message += f"{wanted:.0%} are needed."
         raise AgentError("golden_mismatch", message, _REMEDY)
     return {
         "cases": len(manifest["golden"]),
@@ -90,7 +92,7 @@ def max_error(actual: Any, expected: Any) -> float:
 
 
 def top1_agrees(actual: Any, expected: Any) -> bool:
-    """Return whether the expected class has the highest score in every row (first axis: batch), ties allowed."""
+    """Return whether the expected class scores highest in every row (first axis: batch), ties allowed."""
     rows = expected.shape[0] if expected.ndim > 1 else 1
     one, other = actual.reshape(rows, -1), expected.reshape(rows, -1)
     return bool((one[range(rows), other.argmax(axis=1)] == one.max(axis=1)).all())
@@ -98,7 +100,8 @@ def top1_agrees(actual: Any, expected: Any) -> bool:
 
 def _mismatch(index: int, name: str, error: float, tolerance: dict[str, Any]) -> AgentError:
     unit = "quantized steps" if tolerance["unit"] == "quantized_steps" else "(absolute)"
-    message = f"Golden case {index}: the output {name!r} is off by {error:g} {unit}; {tolerance['max_error']:g} is allowed."
+    message = f"Golden case {index}: the output {name!r} is off by {error:g} {unit}; "
+    message += f"{tolerance['max_error']:g} is allowed."
     return AgentError("golden_mismatch", message, _REMEDY)
 
 

@@ -5,8 +5,8 @@ Install, step by step:
     2. verify the signature                6. fsync, rename to `store/<package_id>`
     3. check the manifest                  7. move `current`
     4. place every file, check its hash    8. remove versions that nothing can go back to
-A kill at any point leaves the old version current: a folder under construction is removed by the next holder of the
-lease, a complete one that nothing uses by the next install.
+A kill at any point leaves the old version current: a folder under construction is removed by the next holder
+of the lease, a complete one that nothing uses by the next install.
 """
 
 from __future__ import annotations

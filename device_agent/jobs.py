@@ -6,8 +6,8 @@ A job is the folder `jobs/<job_id>/`:
     progress.json   how far it is
     log.txt         what it and its children print
     record.json     its result; or failure.json: why there is none; or the marker `cancelled`
-The folder stays until the host has acknowledged it. Nothing about a job is kept in the agent's memory: any later agent
-can wait for it, fetch its record or cancel it.
+The folder stays until the host has acknowledged it. Nothing about a job is kept in the agent's memory: any
+later agent can wait for it, fetch its record or cancel it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import secrets
 import signal
 import subprocess
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import apps, process
@@ -32,6 +31,7 @@ from .runtimes import find_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from .layout import WorkDir
 

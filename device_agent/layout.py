@@ -78,7 +78,7 @@ def open_work_dir(path: str) -> WorkDir:
     Raises:
         AgentError: The folder belongs to another user, who could then put files under our hands.
     """
-    root = Path(os.path.abspath(os.path.expanduser(path)))  # noqa: PTH100, PTH111 - links stay as they are
+    root = Path(os.path.abspath(os.path.expanduser(path)))
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     owner = root.stat().st_uid
     if owner != os.getuid() and os.getuid() != 0:

@@ -1,14 +1,15 @@
 """The measurements themselves, each in a process of its own: raw samples, no statistics.
 
 Rules of the timing loop:
-    * Inputs are set before; a sample is one `invoke()` between two readings of the monotonic clock, so the output is
-      neither copied nor looked at inside.
+    * Inputs are set before; a sample is one `invoke()` between two readings of the monotonic clock, so the
+      output is neither copied nor looked at inside.
     * Garbage collection is off, the array of samples exists before the first of them.
     * Stop when both the smallest number of runs and the smallest time are reached, or at the largest time.
       Source: LiteRT's benchmark_model (`min_secs`, `num_runs`, `max_secs`, warm-up likewise).
     * The first outputs are compared with the golden ones: a configuration that computes something else is
       unavailable, not fast.
-Memory is a pass of its own, because looking at it costs time. It is the kernel's own high-water mark, never polled.
+Memory is a pass of its own, because looking at it costs time. It is the kernel's own high-water mark, never
+polled.
 """
 
 from __future__ import annotations
@@ -105,9 +106,8 @@ def evaluation(kind: str, folder: Path, manifest: dict[str, Any], threads: int) 
     count, specs = plan["count"], manifest["outputs"]
     size = sum(int(np.prod(spec["shape"])) * np.dtype(spec["dtype"]).itemsize for spec in specs) * count
     if size > _MAX_EVALUATION_BYTES:
-        return {
-            "unavailable": f"the outputs of {count} samples have {size} bytes; {_MAX_EVALUATION_BYTES} are allowed"
-        }
+        reason = f"the outputs of {count} samples have {size} bytes; {_MAX_EVALUATION_BYTES} are allowed"
+        return {"unavailable": reason}
     inputs = read_tensors(folder, plan["inputs"], [_stacked(spec, count) for spec in manifest["inputs"]])
     outputs = [np.empty([count, *spec["shape"]], spec["dtype"]) for spec in specs]
     for index in range(count):

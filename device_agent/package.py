@@ -1,8 +1,8 @@
 """The device's own check of `manifest.json`, version 1, with nothing but the standard library.
 
-The same promises as the host's `toolchain/packaging/manifest.py`, which is the definition: exact keys and types,
-safe paths, bounded sizes, no two files of one path, every named file listed, canonical bytes. The device does not
-rely on the host having checked: the host may be another version, or not edgepack at all.
+The same promises as the host's `toolchain/packaging/manifest.py`, which is the definition: exact keys and
+types, safe paths, bounded sizes, no two files of one path, every named file listed, canonical bytes. The
+device does not rely on the host having checked: the host may be another version, or not edgepack at all.
 """
 
 from __future__ import annotations

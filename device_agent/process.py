@@ -39,7 +39,7 @@ def is_alive(note: dict[str, Any]) -> bool:
     pid = note.get("pid")
     if not isinstance(pid, int) or pid <= 1 or note.get("boot_id") != boot_id():
         return False
-    if os.path.isdir("/proc/self"):  # noqa: PTH112 - one cheap question
+    if os.path.isdir("/proc/self"):
         return start_ticks(pid) is not None and start_ticks(pid) == note.get("start_ticks")
     try:
         os.kill(pid, 0)

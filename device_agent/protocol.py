@@ -15,6 +15,7 @@ import os
 import re
 import select
 import sys
+import threading
 from typing import IO, Any
 
 from .errors import AgentError, StoppedError
@@ -76,6 +77,7 @@ class Channel:
     def __init__(self, source: IO[bytes], sink: IO[bytes]) -> None:
         self._source = source
         self._sink = sink
+        self._lock = threading.Lock()  # a sign of life comes from a thread of its own
 
     def read_line(self) -> dict[str, Any] | None:
         """Return the next request; None when the host has closed the stream.
@@ -130,8 +132,9 @@ class Channel:
 
     def _write(self, data: bytes) -> None:
         try:
-            self._sink.write(data)
-            self._sink.flush()
+            with self._lock:
+                self._sink.write(data)
+                self._sink.flush()
         except (BrokenPipeError, ConnectionResetError):
             raise StoppedError from None
 

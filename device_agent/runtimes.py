@@ -1,9 +1,8 @@
 """Runtimes on the device: wheels, unpacked without pip, and the one that the system already has.
 
 Rules:
-    * `runtime_id` is the SHA-256 over the sorted lines `<filename> <sha256>` of the wheels: what it names cannot change.
-    * A wheel is a zip from elsewhere: names, counts and sizes are checked before anything is written, and no more is
-      written than was announced.
+    * `runtime_id` is the SHA-256 over the sorted lines `<filename> <sha256>` of the wheels: what it names
+      cannot change.
     * A runtime counts as installed only after it has run a model in a process of its own, on this device.
 """
 
@@ -12,20 +11,21 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import zipfile
+import sys
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from . import store
 from .children import run_child
-from .durable import CHUNK_BYTES, fsync_path, fsync_tree, read_json, remove_tree, sha256_file, write_json
+from .durable import fsync_path, fsync_tree, read_json, remove_tree, sha256_file, write_json
 from .errors import AgentError
 from .lease import guard, hold
 from .protocol import SHA256, bad_request
+from .wheel import unpack_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from .layout import WorkDir
 
@@ -33,7 +33,6 @@ KINDS = ("litert", "tflite-runtime")
 LOAD_TIMEOUT_S = 300.0
 _WHEEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,250}\.whl")
 _MAX_WHEELS = 64
-_MAX_ENTRIES = 50_000
 _MAX_UNPACKED_BYTES = 2 << 30
 
 
@@ -47,6 +46,7 @@ class Runtime:
         version: Its version; None where it does not say.
         numpy: NumPy's version; None where unknown.
         site: Folder to put on `sys.path`; None for the system's runtime.
+        system_site: Whether the interpreter's own site-packages count, behind `site`.
     """
 
     runtime_id: str
@@ -54,6 +54,7 @@ class Runtime:
     version: str | None
     numpy: str | None
     site: Path | None
+    system_site: bool = False
 
     def describe(self) -> dict[str, Any]:
         """Return what the host is told about it."""
@@ -82,19 +83,28 @@ def find_runtime(work: WorkDir, runtime_id: str) -> Runtime:
 def system_runtime(work: WorkDir) -> Runtime:
     """Return the runtime that the interpreter's own site-packages hold.
 
-    It is loaded when it is seen for the first time, and again when its files change.
-
     Raises:
         AgentError: `runtime_missing` or `runtime_broken`.
     """
+    found = survey_system(work)
+    if found["runtime"] is None:
+        message = found["reason"] or f"{sys.executable} has neither ai-edge-litert nor tflite-runtime."
+        code = "runtime_broken" if found["reason"] else "runtime_missing"
+        raise AgentError(code, message, 'Deploy with a provisioned runtime: remove `runtime = "system"`.')
+    return Runtime("system", site=None, system_site=True, **found["runtime"])
+
+
+def survey_system(work: WorkDir) -> dict[str, Any]:
+    """Return what `runners.litert.survey` finds, remembered until the runtime's files change."""
     cache = work.root / "system_runtime.json"
     known = read_json(cache)
-    unknown = Runtime("system", "", None, None, None)
-    found = run_child(unknown, {"op": "load", "known": known}, timeout_s=LOAD_TIMEOUT_S)
+    nothing = Runtime("system", "", None, None, None, system_site=True)
+    request = {"op": "survey", "known": known if isinstance(known, dict) else None}
+    found = run_child(nothing, request, timeout_s=LOAD_TIMEOUT_S)
     if found != known:
         with guard(work):
             write_json(cache, found)
-    return Runtime("system", found["kind"], found["version"], found["numpy"], None)
+    return found
 
 
 def list_runtimes(work: WorkDir) -> list[Runtime]:
@@ -165,7 +175,7 @@ def install_runtime(
             return runtime
         folder = work.runtimes / f"{runtime_id}.new-{os.getpid()}"
         try:
-            runtime = _build(work, folder, runtime_id, kind, wheels, progress)
+            _build(work, folder, runtime_id, kind, wheels, progress)
             remove_tree(final)  # without a readable note it is no runtime
             folder.rename(final)
             fsync_path(work.runtimes)
@@ -173,8 +183,7 @@ def install_runtime(
             remove_tree(folder)
         for _, sha256 in wheels:
             remove_tree(work.blobs / sha256)
-    installed = _read(final)
-    return installed or runtime
+    return find_runtime(work, runtime_id)
 
 
 def _build(
@@ -184,7 +193,8 @@ def _build(
     kind: str,
     wheels: list[tuple[str, str]],
     progress: Callable[[str, int, int], None],
-) -> Runtime:
+) -> None:
+    """Make a complete runtime under a temporary name."""
     site = folder / "site"
     site.mkdir(parents=True)
     left = _MAX_UNPACKED_BYTES
@@ -195,88 +205,18 @@ def _build(
             raise store.damaged(work, sha256)
         left -= unpack_wheel(path, site, name=name, max_bytes=left)
     progress("load", 0, 1)
-    found = run_child(Runtime(runtime_id, kind, None, None, site), {"op": "load"}, timeout_s=LOAD_TIMEOUT_S)
-    note = {key: found[key] for key in ("kind", "version", "numpy")}
-    write_json(folder / "runtime.json", {**note, "wheels": [list(wheel) for wheel in wheels]})
+    system_site = not any(name.lower().startswith("numpy-") for name, _ in wheels)
+    runtime = Runtime(runtime_id, kind, None, None, site, system_site)
+    note = run_child(runtime, {"op": "load"}, timeout_s=LOAD_TIMEOUT_S)
+    note = {**note, "system_site": system_site, "wheels": [list(wheel) for wheel in wheels]}
+    write_json(folder / "runtime.json", note)
+    progress("store", 0, 1)
     fsync_tree(folder)
-    progress("load", 1, 1)
-    return Runtime(runtime_id, site=site, **note)
-
-
-def unpack_wheel(path: Path, site: Path, *, name: str, max_bytes: int) -> int:
-    """Unpack what a wheel would put into site-packages; scripts, headers and data files are left out.
-
-    Args:
-        path: The wheel.
-        site: The folder to unpack into.
-        name: What to call the wheel in an error.
-        max_bytes: How much may be written.
-
-    Returns:
-        The bytes written.
-
-    Raises:
-        AgentError: `bad_package`: it is not a sound wheel; `disk_full`: it would not fit.
-
-    Source: the binary distribution format (PEP 427), "Installing a wheel"; `.data/purelib` and `.data/platlib`
-        spread into site-packages.
-    """
-    try:
-        with zipfile.ZipFile(path) as wheel:
-            entries = _checked_entries(wheel, name, max_bytes)
-            total = sum(entry.file_size for entry, _ in entries)
-            if total > store.free_bytes(site):
-                message = (
-                    f"{name} needs {total} bytes unpacked; the device has {store.free_bytes(site)} free."
-                )
-                raise AgentError("disk_full", message, "Free space on the device, then try again.")
-            for entry, target in entries:
-                _unpack_entry(wheel, entry, site / target)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zipfile.LargeZipFile) as err:
-        raise _bad_wheel(name, str(err)) from err
-    return total
-
-
-def _checked_entries(wheel: zipfile.ZipFile, name: str, max_bytes: int) -> list[tuple[zipfile.ZipInfo, str]]:
-    infos = wheel.infolist()
-    if len(infos) > _MAX_ENTRIES or sum(info.file_size for info in infos) > max_bytes:
-        raise _bad_wheel(name, f"it unpacks to more than {_MAX_ENTRIES} files or {max_bytes} bytes")
-    entries = []
-    for info in infos:
-        parts = PurePosixPath(info.filename).parts
-        kind = info.external_attr >> 28  # the upper 4 bits of st_mode: 10 is a link, 8 a file, 4 a folder
-        safe = parts and not info.filename.startswith("/") and ".." not in parts and "\\" not in info.filename
-        if not safe or "\0" in info.filename or kind not in (0, 4, 8):
-            raise _bad_wheel(name, f"the entry {info.filename!r:.120} is not allowed")
-        if parts[0].endswith(".data"):
-            parts = parts[2:] if parts[1:2] in (("purelib",), ("platlib",)) else ()
-        if parts and not info.is_dir():
-            entries.append((info, "/".join(parts)))
-    return entries
-
-
-def _unpack_entry(wheel: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    left = entry.file_size
-    with wheel.open(entry) as source, open(target, "wb") as sink:
-        while chunk := source.read(min(CHUNK_BYTES, left + 1)):
-            left -= len(chunk)
-            if left < 0:
-                message = f"{entry.filename} is longer than it says"
-                raise zipfile.BadZipFile(message)
-            sink.write(chunk)
-
-
-def _bad_wheel(name: str, why: str) -> AgentError:
-    return AgentError(
-        "bad_package",
-        f"{name} is not a sound wheel: {why}.",
-        "Remove it from the host's cache; deploy again.",
-    )
 
 
 def _read(folder: Path) -> Runtime | None:
     note = read_json(folder / "runtime.json")
     if not isinstance(note, dict) or note.get("kind") not in KINDS:
         return None
-    return Runtime(folder.name, note["kind"], note.get("version"), note.get("numpy"), folder / "site")
+    versions = note.get("version"), note.get("numpy")
+    return Runtime(folder.name, note["kind"], *versions, folder / "site", note.get("system_site") is True)

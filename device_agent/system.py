@@ -1,8 +1,8 @@
 """What the device is and has, read from where its kernel and C library say it.
 
 Rules:
-    * One small reader a fact. A fact that cannot be had is None, never 0 and never an error: boards differ in what they
-      show, containers hide most of it.
+    * One small reader a fact. A fact that cannot be had is None, never 0 and never an error: boards differ
+      in what they show, containers hide most of it.
     * Sensors are found by their `name` file: the numbers of hwmon folders change from boot to boot.
 """
 
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import process
 from .errors import AgentError
-from .runtimes import system_runtime
+from .runtimes import survey_system
 from .store import free_bytes
 from .trust import find_ssh_keygen
 
@@ -33,12 +33,30 @@ _CPU = Path("/sys/devices/system/cpu")
 _HWMON = Path("/sys/class/hwmon")
 # Source: Arm's Main ID Register, PartNum of implementer 0x41, as in the kernel's asm/cputype.h.
 _ARM_PARTS = {
-    "0xb76": "ARM1176", "0xc07": "Cortex-A7", "0xc08": "Cortex-A8", "0xc09": "Cortex-A9", "0xc0f": "Cortex-A15",
-    "0xd03": "Cortex-A53", "0xd04": "Cortex-A35", "0xd05": "Cortex-A55", "0xd07": "Cortex-A57", "0xd08": "Cortex-A72",
-    "0xd09": "Cortex-A73", "0xd0a": "Cortex-A75", "0xd0b": "Cortex-A76", "0xd0c": "Neoverse-N1", "0xd0d": "Cortex-A77",
-    "0xd40": "Neoverse-V1", "0xd41": "Cortex-A78", "0xd42": "Cortex-A78AE", "0xd44": "Cortex-X1", "0xd46": "Cortex-A510",
-    "0xd47": "Cortex-A710", "0xd48": "Cortex-X2", "0xd49": "Neoverse-N2",
-}  # fmt: skip
+    "0xb76": "ARM1176",
+    "0xc07": "Cortex-A7",
+    "0xc08": "Cortex-A8",
+    "0xc09": "Cortex-A9",
+    "0xc0f": "Cortex-A15",
+    "0xd03": "Cortex-A53",
+    "0xd04": "Cortex-A35",
+    "0xd05": "Cortex-A55",
+    "0xd07": "Cortex-A57",
+    "0xd08": "Cortex-A72",
+    "0xd09": "Cortex-A73",
+    "0xd0a": "Cortex-A75",
+    "0xd0b": "Cortex-A76",
+    "0xd0c": "Neoverse-N1",
+    "0xd0d": "Cortex-A77",
+    "0xd40": "Neoverse-V1",
+    "0xd41": "Cortex-A78",
+    "0xd42": "Cortex-A78AE",
+    "0xd44": "Cortex-X1",
+    "0xd46": "Cortex-A510",
+    "0xd47": "Cortex-A710",
+    "0xd48": "Cortex-X2",
+    "0xd49": "Neoverse-N2",
+}
 
 
 def probe(work: WorkDir) -> dict[str, Any]:
@@ -74,7 +92,7 @@ def probe(work: WorkDir) -> dict[str, Any]:
 
 
 def _text(path: str | Path) -> str | None:
-    """Return a small file's text, without the zero byte that device trees end with; None where there is none."""
+    """Return a small file's text, without a device tree's final zero byte; None where there is no text."""
     try:
         return Path(path).read_bytes().rstrip(b"\0").decode("utf-8", "replace").strip() or None
     except OSError:
@@ -111,14 +129,14 @@ def _python() -> dict[str, Any]:
 
 
 def _available_cpus() -> int | None:
-    """Return how many CPUs this process may use, which is fewer than there are in a container or under taskset."""
+    """Return how many CPUs this process may use: in a container or under taskset not all of them."""
     try:
         return len(os.sched_getaffinity(0))
     except (AttributeError, OSError):
         return None
 
 
-def _libc() -> dict[str, str | None] | None:
+def _libc() -> dict[str, str | None]:
     if hasattr(sys, "getandroidapilevel"):
         return {"kind": "bionic", "version": str(sys.getandroidapilevel())}
     try:
@@ -129,7 +147,7 @@ def _libc() -> dict[str, str | None] | None:
         pass
     for loader in sorted(Path("/lib").glob("ld-musl-*.so.1")):
         return {"kind": "musl", "version": _musl_version(loader)}
-    return None
+    return {"kind": None, "version": None}
 
 
 def _musl_version(loader: Path) -> str | None:
@@ -162,18 +180,13 @@ def _libstdcxx_paths() -> Iterable[Path]:
 
 
 def _newest(data: mmap.mmap, prefix: bytes) -> str | None:
-    versions = re.findall(prefix + rb"_([0-9]+(?:\.[0-9]+)+)\0", data)
-    if not versions:
-        return None
-    return max(
-        (version.decode() for version in versions), key=lambda text: [int(part) for part in text.split(".")]
-    )
+    found = re.findall(prefix + rb"_([0-9]+(?:\.[0-9]+)+)\0", data)
+    versions = sorted([int(part) for part in version.split(b".")] for version in found)
+    return ".".join(str(part) for part in versions[-1]) if versions else None
 
 
-def _memory() -> dict[str, int | None] | None:
+def _memory() -> dict[str, int | None]:
     fields = _fields("/proc/meminfo")
-    if not fields:
-        return None
     sizes = {key: fields[key].split()[0] for key in ("MemTotal", "MemAvailable") if key in fields}
     known = {key: int(size) * 1024 for key, size in sizes.items() if size.isdigit()}
     return {"total_bytes": known.get("MemTotal"), "available_bytes": known.get("MemAvailable")}
@@ -187,7 +200,7 @@ def _clocks_hz() -> list[int] | None:
 
 
 def _temperatures_c() -> list[dict[str, Any]] | None:
-    """Return the thermal zones, or hwmon's temperatures where there are none; the kernel counts in 1/1000 °C."""
+    """Return the thermal zones, or where there are none hwmon's; the kernel counts in 1/1000 °C."""
     zones = [(zone / "type", zone / "temp") for zone in _list("/sys/class/thermal", "thermal_zone*")]
     chips = [
         (chip / "name", path) for chip in _list(_HWMON, "hwmon*") for path in sorted(chip.glob("temp*_input"))
@@ -227,10 +240,8 @@ def _list(folder: str | Path, pattern: str) -> list[Path]:
 def _system_runtime(work: WorkDir) -> dict[str, Any]:
     """Return the system's runtime, or None with the reason where there is one that cannot be used."""
     try:
-        runtime = system_runtime(work)
+        found = survey_system(work)
     except AgentError as err:
-        reason = None if err.code == "runtime_missing" else err.message
-        return {"system_runtime": None, "system_runtime_reason": reason}
-    about = runtime.describe()
-    del about["runtime_id"]
-    return {"system_runtime": about, "system_runtime_reason": None}
+        found = {"runtime": None, "reason": err.message, "numpy": None}
+    names = {"system_runtime": "runtime", "system_runtime_reason": "reason", "system_numpy": "numpy"}
+    return {fact: found[name] for fact, name in names.items()}

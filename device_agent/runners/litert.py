@@ -1,13 +1,14 @@
 """Run a `.tflite` model with ai-edge-litert, or with tflite-runtime where that is the wheel that exists.
 
-Both have the same `Interpreter`. Every use here has the default delegate (XNNPACK): golden check, benchmark and
-what the users of the package will run are the same kernels.
+Both have the same `Interpreter`. Every use here has the default delegate (XNNPACK): golden check, benchmark
+and what the users of the package will run are the same kernels.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 from typing import TYPE_CHECKING, Any
 
 from ..errors import AgentError
@@ -114,35 +115,41 @@ def import_runtime(kind: str) -> None:
     _interpreter_class(kind)
 
 
-def load_once(kind: str | None, known: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Load the runtime and run a model of one addition in it; say what it is.
+def load_once(kind: str) -> dict[str, Any]:
+    """Load the runtime, run a model of one addition in it, and say what it is.
 
     The model matters: tflite-runtime imports well beside NumPy 2 and fails at its first model.
 
-    Args:
-        kind: "litert" or "tflite-runtime"; None for whichever is there, in this order.
-        known: What this function returned for this interpreter before: if the same files are still there,
-            they are not loaded again.
-
     Returns:
-        `kind`, `version`, `numpy` (versions) and `origin` (tells these files from others).
+        `kind`, and the versions `version` and `numpy`; None where one does not say.
 
     Raises:
         AgentError: `runtime_missing`, or `runtime_broken` with what the loader says.
     """
-    candidates = [kind] if kind else list(MODULES)
-    present = next((item for item in candidates if importlib.util.find_spec(MODULES[item])), None)
-    if present is None:
-        message = f"This Python has no module {MODULES[candidates[0]]}."
-        raise AgentError("runtime_missing", message, "Deploy with a provisioned runtime.")
-    found = {
-        "kind": present,
-        "version": _version(_DISTRIBUTIONS[present]),
-        "numpy": _version("numpy"),
-        "origin": _origin(MODULES[present]) + _origin("numpy"),
-    }
-    if found != known:
-        _run_probe_model(present)
+    _run_probe_model(kind)
+    return {"kind": kind, "version": _version(_DISTRIBUTIONS[kind]), "numpy": _version("numpy")}
+
+
+def survey(known: dict[str, Any] | None) -> dict[str, Any]:
+    """Say which runtime this interpreter's own site-packages hold, and whether it works.
+
+    Args:
+        known: What this function returned before: what is still the same is not loaded again.
+
+    Returns:
+        `runtime` as from `load_once` or None, `reason` why there is none that works (None where there simply
+        is none), `numpy` (version or None), and `origin`, which tells these files from others.
+    """
+    present = [kind for kind, module in MODULES.items() if importlib.util.find_spec(module)]
+    origin = [_origin(module) for module in (*MODULES.values(), "numpy")]
+    if known and known.get("origin") == origin:
+        return known
+    found: dict[str, Any] = {"runtime": None, "reason": None, "numpy": _version("numpy"), "origin": origin}
+    for kind in present:
+        try:
+            return {**found, "runtime": load_once(kind), "reason": None}
+        except AgentError as err:
+            found["reason"] = err.message
     return found
 
 
@@ -197,17 +204,16 @@ def _version(distribution: str) -> str | None:
         return None
 
 
-def _origin(module: str) -> str:
-    import os
-
+def _origin(module: str) -> str | None:
+    """Return which file a module is, and of when; None where there is none."""
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.origin:
-        return ""
-    return f"{spec.origin}@{os.stat(spec.origin).st_mtime_ns};"
+        return None
+    return f"{spec.origin} {os.stat(spec.origin).st_mtime_ns}"
 
 
 def _shape(spec: dict[str, Any], built: int, batch: int) -> list[int]:
-    """Return a tensor's shape with another batch. A tensor whose first axis is not the batch keeps its shape."""
+    """Return a tensor's shape with another batch; one whose first axis is not the batch keeps it."""
     shape: list[int] = list(spec["shape"])
     if batch != built and shape and shape[0] == built:
         shape[0] = batch

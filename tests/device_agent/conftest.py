@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from edgepack.toolchain.deploy.agent_bundle import agent_bundle
 from edgepack.toolchain.packaging.manifest import (
     Evaluation,
     FileEntry,
@@ -29,8 +29,6 @@ from edgepack.toolchain.packaging.manifest import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SOURCE = Path(__file__).resolve().parents[2] / "device_agent"
-ROOT_MAIN = "from edgepack_agent.__main__ import main\n\nmain()\n"
 OWNER = "tester@host"
 
 
@@ -41,11 +39,9 @@ def sha256(data: bytes) -> str:
 @pytest.fixture(scope="session")
 def agent_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The agent as it is shipped: one zip."""
-    path = tmp_path_factory.mktemp("agent") / "agent.pyz"
-    with zipfile.ZipFile(path, "w") as bundle:
-        bundle.writestr("__main__.py", ROOT_MAIN)
-        for source in sorted(SOURCE.rglob("*.py")):
-            bundle.write(source, f"edgepack_agent/{source.relative_to(SOURCE)}")
+    bundle = agent_bundle()
+    path = tmp_path_factory.mktemp("agent") / bundle.filename
+    path.write_bytes(bundle.data)
     return path
 
 
