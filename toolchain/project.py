@@ -39,7 +39,7 @@ class ModelSection(Section):
 
 
 class PreprocessingSection(Section):
-    """`[data.preprocessing]`: how raw samples become the model's input: (sample * scale - mean) / std."""
+    """`[data.preprocessing]`: how raw samples become inputs: (sample * scale - mean) / std."""
 
     scale: float | None = Field(default=None, gt=0)
     mean: tuple[float, ...] = ()
@@ -58,11 +58,15 @@ class DataSection(Section):
 
 
 class QualitySection(Section):
-    """`[quality]`: the gate that a build must pass. `max_drop` and `minimum` are in the metric's own unit."""
+    """`[quality]`: the gate that a build must pass; limits are in the metric's own unit.
 
-    metric: str = "top1"
+    Without `metric`, the one that fits the data: top-1, AUC or MSE, without labels agreement with float.
+    """
+
+    metric: str | None = None
     max_drop: float = Field(default=0.01, ge=0)
     minimum: float | None = None
+    maximum: float | None = None
 
 
 class OverrideSection(Section):

@@ -13,7 +13,9 @@ from edgepack.toolchain.cli.output import json_option, progress, show_result
 @click.argument("model", required=False)
 @click.option("--target", "-t", "targets", multiple=True, help="Hold the model against a target. Repeatable.")
 @click.option("--batch", type=click.IntRange(1, 1024), default=1, show_default=True, help="Batch size.")
-@click.option("--project", type=click.Path(path_type=Path), help="The project file. [default: ./edgepack.toml]")
+@click.option(
+    "--project", type=click.Path(path_type=Path), help="The project file. [default: ./edgepack.toml]"
+)
 @json_option
 def command(model: str | None, targets: tuple[str, ...], batch: int, project: Path | None) -> None:
     """Show operators, shapes, MACs, weights, memory traffic and peak activation memory of MODEL.

@@ -20,15 +20,16 @@ def command(create: bool, key: Path | None) -> None:
     Looked for, in this order: --key, EDGEPACK_KEY, [sign] key in edgepack.toml,
     ~/.config/edgepack/id_ed25519, ~/.ssh/id_ed25519.
     """
-    from edgepack.toolchain.packaging.signature import create_key, default_key_path, find_key
+    from edgepack.toolchain.packaging.signature import create_key, default_key_path, find_key, public_key
     from edgepack.toolchain.project import load_project
 
     if create:
-        path = create_key(key or default_key_path())
+        path = key or default_key_path(os.environ)
+        create_key(path)
     else:
         configured = load_project().settings.sign.key
-        path = find_key(key or (Path(configured) if configured else None), os.environ)
-    public = path.with_name(path.name + ".pub").read_text(encoding="utf-8").strip()
+        path = find_key(key, os.environ, project=Path(configured) if configured else None)
+    public = public_key(path)
     show_result(
         {"key": str(path), "public_key": public},
         f"Private key: {path}\nPublic key:  {public}",

@@ -123,7 +123,7 @@ def find_key(explicit: Path | None, environ: Mapping[str, str], *, project: Path
     """Return the private key to sign with.
 
     The first that is named wins: `--key`, `EDGEPACK_KEY`, the project's signing key; else the first that
-    exists of `~/.config/edgepack/id_ed25519` (made by `edgepack keys`) and `~/.ssh/id_ed25519`.
+    exists of `~/.config/edgepack/id_ed25519` (made by `edgepack keys --create`) and `~/.ssh/id_ed25519`.
 
     Raises:
         SignatureError: The named key does not exist, or there is none at all.
@@ -140,7 +140,7 @@ def find_key(explicit: Path | None, environ: Mapping[str, str], *, project: Path
                 message = f"The signing key '{path}', named by {origin}, does not exist."
                 raise SignatureError(
                     message,
-                    remedy="Correct the path, or make a key with `edgepack keys`.",
+                    remedy="Correct the path, or make a key with `edgepack keys --create`.",
                 )
             return path
     home = Path(environ["HOME"]) if environ.get("HOME") else Path.home()
@@ -153,7 +153,7 @@ def find_key(explicit: Path | None, environ: Mapping[str, str], *, project: Path
     )
     raise SignatureError(
         message,
-        remedy="Make one with `edgepack keys`.",
+        remedy="Make one with `edgepack keys --create`.",
     )
 
 
@@ -205,7 +205,7 @@ def public_key(key: Path) -> str:
         message = f"'{key}' is no OpenSSH key, or it is locked and has no '{beside.name}' beside it."
         raise SignatureError(
             message,
-            remedy="Name an OpenSSH key; `edgepack keys` makes one.",
+            remedy="Name an OpenSSH key; `edgepack keys --create` makes one.",
         )
     return line
 
@@ -234,6 +234,22 @@ def allowed_signers_line(public_key: str, principal: str) -> str:
             remedy="Use letters, digits, '.', '_', '@', '+' and '-'.",
         )
     return f'{principal} namespaces="{NAMESPACE}" {match[1]} {match[2]}\n'
+
+
+def read_allowed_signers(path: Path) -> str:
+    """Return the text of a file of allowed signers.
+
+    Raises:
+        SignatureError: The file cannot be read, or is too large.
+    """
+    try:
+        if path.stat().st_size > MAX_ALLOWED_SIGNERS_BYTES:
+            message = f"'{path}' has more than {MAX_ALLOWED_SIGNERS_BYTES} bytes."
+            raise SignatureError(message, remedy="Name a file of allowed signers: see ssh-keygen(1).")
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        message = f"'{path}' cannot be read: {err}."
+        raise SignatureError(message, remedy="Name a file of allowed signers: see ssh-keygen(1).") from err
 
 
 def _check_form(signature: bytes) -> None:

@@ -1,0 +1,1 @@
+"""Reports about runs: tables, HTML with plots, JSON, CSV, Markdown."""

@@ -46,8 +46,8 @@ class BuildSummary:
         low: Lower end of the deployed metric's 95 % interval; None where there is none.
         high: Upper end.
         samples: Number of evaluation samples.
-        top1_agreement: Share of samples with the same arg max in float and packaged model; None where the output
-            holds no scores.
+        top1_agreement: Share of samples with the same arg max in float and packaged model; None where the
+            output holds no scores.
         worst_tensors: The tensors whose operators add the most noise, worst first.
         kept_precision: Layers kept at another precision, to that precision.
         search: The path that "auto" took; empty otherwise.
