@@ -13,6 +13,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from edgepack.converters.quantize.execute import batches, run_dataset, to_real
 from edgepack.converters.quantize.metrics import Metric, Score, default_metric, top1_of
 from edgepack.converters.quantize.tensor_error import ErrorSums, TensorError
@@ -22,7 +24,6 @@ from edgepack.converters.tflite.reader import read_graph
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from edgepack.converters.artifacts import FloatModel, QuantizedModel
@@ -196,8 +197,6 @@ def _comparable(tensor: Tensor) -> bool:
 
 
 def _details(tensor: Tensor) -> TensorDetails:
-    import numpy as np
-
     params = tensor.quantization if tensor.dtype != "float32" else None
     return TensorDetails(
         name=tensor.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgepack.converters.errors import QualityError
+from edgepack.converters.quantize.metrics import within
 
 if TYPE_CHECKING:
     from edgepack.converters.quantize.check import Verification
@@ -32,7 +33,7 @@ def check_gate(
     """
     score = verification.metric_deployed
     broken = []
-    if max_drop is not None and verification.drop > max_drop:
+    if max_drop is not None and not within(verification.drop, max_drop):
         float_value = verification.metric_float.value
         broken.append(
             f"falls by {verification.drop:.4g} from float's {float_value:.4g}; allowed {max_drop:g}"
@@ -47,7 +48,7 @@ def check_gate(
     found = f"{score.metric} {score.value:.4g}{_interval(score)} on {score.samples} samples"
     blame = ", ".join(map(_cause, causes)) or "no single tensor"
     msg = f"{verification.precision}: {found} {' and '.join(broken)}. Most of the error comes from {blame}."
-    worst = causes[0].name if causes else "LAYER"
+    worst = causes[0].pattern if causes else "LAYER"
     raise QualityError(
         msg,
         remedy=f"Keep '{worst}' at a higher precision by an override in edgepack.toml, set precision to auto,"
@@ -61,4 +62,4 @@ def _interval(score: Score) -> str:
 
 def _cause(tensor: TensorError) -> str:
     sqnr = "no SQNR" if tensor.sqnr_db is None else f"{tensor.sqnr_db:.1f} dB"
-    return f"'{tensor.name}' ({tensor.operator}, {sqnr})"
+    return f"'{tensor.pattern}' ({tensor.operator}, {sqnr})"

@@ -8,6 +8,8 @@ from edgepack.converters.graph import DTYPE_BITS
 from edgepack.converters.tflite.precision import WEIGHTED_OPS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from edgepack.converters.graph import Graph, Operator
     from edgepack.targets.model import Precision
 
@@ -18,16 +20,29 @@ _INTEGER = {"int8": "int8", "int16": "int16x8"}
 
 def operators_kept(graph: Graph, asked: Precision) -> dict[str, str]:
     """Return the output tensor of each operator that is not at `asked`, to its own precision."""
-    kept = {}
+    return {
+        name: found
+        for name, found, weighted in _operators(graph)
+        if not _as_asked(found, asked, weighted=weighted)
+    }
+
+
+def operator_precisions(graph: Graph) -> dict[str, str]:
+    """Return the output tensor of each operator to the operator's precision."""
+    return {name: found for name, found, _ in _operators(graph)}
+
+
+def _operators(graph: Graph) -> Iterator[tuple[str, str, bool]]:
+    """Yield output tensor, precision and whether it multiplies weights, of operators on real numbers."""
     producers = graph.main.producers()
     for operator in graph.operators:
         if operator.op in _BORDERS or not operator.outputs:
             continue
+        output = graph.tensors[operator.outputs[0]]
         bits = _weight_bits(graph, operator, producers)
-        found = _precision(graph.tensors[operator.outputs[0]].dtype, bits)
-        if found is not None and not _as_asked(found, asked, weighted=bits is not None):
-            kept[graph.tensors[operator.outputs[0]].name] = found
-    return kept
+        found = _precision(output.dtype, bits)
+        if found is not None:
+            yield output.name, found, bits is not None
 
 
 def _weight_bits(graph: Graph, operator: Operator, producers: dict[int, Operator]) -> int | None:

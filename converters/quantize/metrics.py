@@ -89,6 +89,11 @@ def find_metric(name: str, *, folder: Path) -> Metric:
     raise DataError(msg, remedy=f"Use one of {', '.join(METRICS)}, or module:function.")
 
 
+def within(drop: float, max_drop: float) -> bool:
+    """Return whether a drop is allowed: exactly the limit is, whatever binary fractions make of it."""
+    return drop <= max_drop + 1e-9
+
+
 def default_metric(dataset: Dataset, outputs: Outputs) -> Metric:
     """Return the metric that fits: top-1 or MSE where there are labels, else a comparison with float."""
     classifies = _classifies(dataset, outputs)

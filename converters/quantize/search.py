@@ -31,9 +31,11 @@ from edgepack.converters.quantize.calibrate import Calibration, calibrate
 from edgepack.converters.quantize.check import TENSOR_SAMPLES, compare_tensors
 from edgepack.converters.quantize.convert import quantize
 from edgepack.converters.quantize.execute import run_dataset
-from edgepack.converters.quantize.metrics import Metric, Outputs, default_metric
+from edgepack.converters.quantize.kept import operator_precisions
+from edgepack.converters.quantize.metrics import Metric, Outputs, default_metric, within
 from edgepack.converters.quantize.recipe import STATIC_PRECISIONS, Override, Recipe
 from edgepack.converters.runtime import LiteRtModel
+from edgepack.converters.tflite.reader import read_graph
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +63,7 @@ class _Search:
     calibration: Calibration | None
     steps: list[SearchStep] = field(default_factory=list)
     kept: dict[str, Precision] = field(default_factory=dict)
-    above: str = ""  # SHA-256 of what the rung above gave
+    above: QuantizedModel | None = None
 
     def attempt(self, precision: Precision, kept: dict[str, Precision]) -> tuple[QuantizedModel, bool]:
         """Build and measure one candidate and note the step; return it and whether it holds."""
@@ -70,6 +72,7 @@ class _Search:
         built = quantize(self.model, recipe, self.representative, self.folder, calibration=self.calibration)
         value = self._score(run_dataset(LiteRtModel.open(built.path), self.evaluation))
         drop = self.metric.drop(self.float_value, value)
+        holds = within(drop, self.max_drop)
         self.steps.append(
             SearchStep(
                 description=_describe(precision, kept, self.metric),
@@ -78,29 +81,27 @@ class _Search:
                 size_bytes=built.path.stat().st_size,
                 metric=value,
                 drop=drop,
-                accepted=drop <= self.max_drop,
+                accepted=holds,
             )
         )
-        return built, drop <= self.max_drop
+        return built, holds
 
     def rung(self, precision: Precision, higher: Precision) -> QuantizedModel | None:
         """Return the candidate of a rung that holds with the fewest layers kept, or None."""
         whole, holds = self.attempt(precision, self.kept)
-        if holds or precision == higher:
+        if holds or self.above is None:
             return whole if holds else None
-        ranked = self._rank(whole.path)
+        ranked = self._rank(self.above.path, whole.path)
         best = None
         low, high = 1, len(ranked) - 1
         while low <= high:  # taken for monotonic: more kept layers, less loss
             middle = (low + high) // 2
             kept = {**self.kept, **dict.fromkeys(ranked[:middle], higher)}
             built, holds = self.attempt(precision, kept)
-            if not holds:
+            if holds:
+                best, high = (built, kept), middle - 1
+            else:
                 low = middle + 1
-                continue
-            high = middle - 1
-            if built.sha256 != self.above:  # else nothing is left that this rung changes
-                best = (built, kept)
         if best is None:
             return None
         self.kept = best[1]
@@ -114,10 +115,12 @@ class _Search:
     def _score(self, outputs: Outputs) -> float:
         return self.metric.score(outputs, self.evaluation, self.reference).value
 
-    def _rank(self, path: Path) -> list[str]:
-        """Return the operators' output tensors, those that add the most noise first."""
-        errors = compare_tensors(self.model.path, path, self.evaluation.head(TENSOR_SAMPLES))
-        layers = [error for error in errors if error.operator != "INPUT" and error.name not in self.kept]
+    def _rank(self, above: Path, whole: Path) -> list[str]:
+        """Return the layers that the rung lowers, by output tensor, those that add the most noise first."""
+        before, after = (operator_precisions(read_graph(path)) for path in (above, whole))
+        lowered = {name for name, precision in after.items() if before.get(name) != precision}
+        errors = compare_tensors(self.model.path, whole, self.evaluation.head(TENSOR_SAMPLES))
+        layers = [error for error in errors if error.name in lowered]
         return [error.name for error in sorted(layers, key=lambda error: -(error.added_noise or 0.0))]
 
 
@@ -168,7 +171,7 @@ def search_precision(
         if found is None:
             break
         best = found
-        search.above = found.sha256
+        search.above = found
     if best is None:
         step = search.steps[0]
         loss = f"{step.drop:.4g} of {search.metric.name}; allowed {max_drop:g}"

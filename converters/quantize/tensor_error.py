@@ -43,6 +43,14 @@ class TensorError:
     cosine: float | None
     added_noise: float | None
 
+    @property
+    def pattern(self) -> str:
+        """A glob for the name that can be typed: converters join the names of fused operators by ';'."""
+        parts = [part for part in self.name.split(";") if part]
+        if len(parts) < 2:
+            return self.name
+        return f"{'' if self.name.startswith(parts[0]) else '*'}{parts[0]}*"
+
 
 class ErrorSums:
     """Running sums over samples of one tensor."""

@@ -213,3 +213,13 @@ def machine_sounds():
     rng = np.random.default_rng(6)
     x = (rng.normal(-30, 6, (100, 1)) + np.cumsum(rng.normal(0, 0.6, (100, 640)), axis=1)).astype(np.float32)
     return Dataset((x,), None, (), Path("sounds"), "6" * 64)
+
+
+@pytest.fixture(scope="session")
+def model_builder():
+    return Builder
+
+
+@pytest.fixture(scope="session")
+def shared_models():
+    return MODELS
