@@ -123,6 +123,17 @@ def verify(
     )
 
 
+def evaluate(model: Path, dataset: Dataset, metric: Metric | None = None) -> Score:
+    """Return the metric of one model alone, for a file that came quantized and has no float model.
+
+    Raises:
+        DataError: The data does not fit the model or the metric.
+        ConversionError: The model cannot be run.
+    """
+    outputs = run_dataset(LiteRtModel.open(model), dataset)
+    return (metric or default_metric(dataset, outputs)).score(outputs, dataset, outputs)
+
+
 def compare_tensors(float_path: Path, deployed_path: Path, dataset: Dataset) -> tuple[TensorError, ...]:
     """Return the error of every tensor that both models have, in execution order."""
     if not len(dataset):

@@ -38,6 +38,7 @@ from edgepack.converters.runtime import LiteRtModel
 from edgepack.converters.tflite.reader import read_graph
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from edgepack.converters.artifacts import FloatModel
@@ -61,6 +62,7 @@ class _Search:
     max_drop: float
     reference: Outputs
     calibration: Calibration | None
+    on_step: Callable[[SearchStep], None] | None
     steps: list[SearchStep] = field(default_factory=list)
     kept: dict[str, Precision] = field(default_factory=dict)
     above: QuantizedModel | None = None
@@ -73,17 +75,18 @@ class _Search:
         value = self._score(run_dataset(LiteRtModel.open(built.path), self.evaluation))
         drop = self.metric.drop(self.float_value, value)
         holds = within(drop, self.max_drop)
-        self.steps.append(
-            SearchStep(
-                description=_describe(precision, kept, self.metric),
-                precision=precision,
-                kept=tuple(kept),
-                size_bytes=built.path.stat().st_size,
-                metric=value,
-                drop=drop,
-                accepted=holds,
-            )
+        step = SearchStep(
+            description=_describe(precision, kept, self.metric),
+            precision=precision,
+            kept=tuple(kept),
+            size_bytes=built.path.stat().st_size,
+            metric=value,
+            drop=drop,
+            accepted=holds,
         )
+        self.steps.append(step)
+        if self.on_step is not None:
+            self.on_step(step)
         return built, holds
 
     def rung(self, precision: Precision, higher: Precision) -> QuantizedModel | None:
@@ -124,7 +127,7 @@ class _Search:
         return [error.name for error in sorted(layers, key=lambda error: -(error.added_noise or 0.0))]
 
 
-def search_precision(
+def search_precision(  # noqa: PLR0913 - every argument is a choice of the user
     model: FloatModel,
     recipe: Recipe,
     representative: Dataset | None,
@@ -134,6 +137,7 @@ def search_precision(
     metric: Metric | None = None,
     max_drop: float = 0.01,
     ladder: tuple[Precision, ...] = LADDER,
+    on_step: Callable[[SearchStep], None] | None = None,
 ) -> QuantizedModel:
     """Return the model at the lowest precision whose metric stays within `max_drop` of float.
 
@@ -146,6 +150,7 @@ def search_precision(
         metric: What counts; None for what fits the data.
         max_drop: Most that the metric may fall, in its own unit: 0.01 is one percentage point of top-1.
         ladder: The precisions to try, from high to low; a caller passes those that the target can run.
+        on_step: Called after every step, to show progress.
 
     Raises:
         QualityError: Not even the first rung holds.
@@ -163,6 +168,7 @@ def search_precision(
         max_drop=max_drop,
         reference=reference,
         calibration=None if representative is None else calibrate(model, representative, cache=folder),
+        on_step=on_step,
     )
     rungs = _rungs(ladder, representative)
     best = None

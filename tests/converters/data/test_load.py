@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import wave
 import zipfile
 
@@ -13,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 
 from edgepack.converters.data.dataset import InputSpec, Preprocessing
 from edgepack.converters.data.load import LOADERS, load_dataset
-from edgepack.converters.errors import DataError
+from edgepack.converters.errors import DataError, MissingExtraError
 
 X = InputSpec("serving_x:0", (1, 4, 4, 1), "float32")
 
@@ -363,3 +364,22 @@ def test_scaling_is_what_it_says(tmp_path_factory, values, scale):
     how = Preprocessing(scale=scale, mean=(1.0,), std=(2.0,))
     data = load("x.npy", folder, inputs=(InputSpec("x", (1, 4), "float32"),), preprocessing=how)
     np.testing.assert_allclose(data.inputs[0], (values * scale - 1) / 2, rtol=1e-4, atol=1e-3)
+
+
+def test_a_class_that_is_a_link_out_of_the_folder(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    (tmp_path / "elsewhere").mkdir()
+    image.new("L", (4, 4)).save(tmp_path / "elsewhere/a.png")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/cat").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=r"cat/a.png is a link that leads out"):
+        load("set", tmp_path)
+
+
+def test_pillow_missing(tmp_path, monkeypatch):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/a.png").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(MissingExtraError) as caught:
+        load("set", tmp_path)
+    assert 'pip install "edgepack[images]"' in caught.value.remedy

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgepack.converters.quantize.check import verify
+from edgepack.converters.quantize.check import evaluate, verify
 from edgepack.converters.quantize.convert import quantize
 from edgepack.converters.quantize.execute import run_dataset
 from edgepack.converters.quantize.metrics import METRICS
@@ -111,3 +111,8 @@ def test_autoencoder_by_mse(autoencoder, machine_sounds, tmp_path):
     found = verify(autoencoder, built, machine_sounds, METRICS["mse"], tensor_samples=4)
     assert found.metric_float.low < found.metric_float.value < found.metric_float.high
     assert found.drop == pytest.approx(found.metric_deployed.value - found.metric_float.value)
+
+
+def test_one_model_alone(cnn, representative, evaluation, tmp_path):
+    built = quantize(cnn, Recipe("int8"), representative, tmp_path)
+    assert evaluate(built.path, evaluation) == verify(cnn, built, evaluation).metric_deployed

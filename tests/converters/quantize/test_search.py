@@ -51,7 +51,11 @@ def test_the_search_is_deterministic(cnn, representative, evaluation, tmp_path):
 
 
 def test_a_generous_budget_takes_the_lowest_rung(cnn, representative, evaluation, tmp_path):
-    found = search_precision(cnn, AUTO, representative, evaluation, tmp_path, max_drop=0.5)
+    seen = []
+    found = search_precision(
+        cnn, AUTO, representative, evaluation, tmp_path, max_drop=0.5, on_step=seen.append
+    )
+    assert tuple(seen) == found.search
     assert rows(found)[-1] == ("int4", 0, True)
     assert found.kept_precision == {}
 
