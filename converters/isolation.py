@@ -29,7 +29,7 @@ from edgepack.converters.errors import ConversionError, DataError, UnsupportedOp
 from edgepack.targets.errors import EdgepackError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _BOOTSTRAP = (
     "import sys; sys.path[:] = sys.argv[1].split('\\n'); "
@@ -67,13 +67,35 @@ def run_isolated(
         ConversionError: The child crashed (the message names the signal), ran out of time, or its function
             raised; an `EdgepackError` raised in the child arrives with its own message and remedy.
     """
+    return run_program(
+        [sys.executable, "-c", _BOOTSTRAP, "\n".join(sys.path)],
+        {"function": function, "request": dict(request)},
+        what=what,
+        timeout_s=timeout_s,
+        environment=environment,
+    )
+
+
+def run_program(
+    command: Sequence[str],
+    request: Mapping[str, Any],
+    *,
+    what: str,
+    timeout_s: float,
+    environment: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Run a program that reads a request file and writes an answer file, its two last arguments.
+
+    For programs under another interpreter, which cannot import edgepack. The answer is
+    `{"answer": {…}}`, or `{"error": "ConversionError", "message": "…", "remedy": "…"}`. The rest is as for
+    `run_isolated`.
+    """
     with tempfile.TemporaryDirectory(prefix="edgepack-") as folder:
         request_path, answer_path, log_path = (Path(folder) / name for name in ("request", "answer", "log"))
-        job = {"function": function, "request": dict(request)}
-        request_path.write_text(json.dumps(job), encoding="utf-8")
-        command = [sys.executable, "-c", _BOOTSTRAP, "\n".join(sys.path), str(request_path), str(answer_path)]
+        request_path.write_text(json.dumps(dict(request)), encoding="utf-8")
         with log_path.open("wb") as log:
-            return_code = _run(command, log.fileno(), timeout_s, {**os.environ, **(environment or {})})
+            arguments = [*command, str(request_path), str(answer_path)]
+            return_code = _run(arguments, log.fileno(), timeout_s, {**os.environ, **(environment or {})})
         return _read_answer(answer_path, _end_of(log_path), return_code, what=what, timeout_s=timeout_s)
 
 
