@@ -4,7 +4,7 @@
 
     built = edgepack.build("model.tflite", target="rpi", precision="int8", representative="calibration.npz")
     deployment = edgepack.deploy(built.package, device="pi4")
-    record = edgepack.bench(deployment)
+    record = edgepack.bench(built.package, device="pi4")
 
 Rules:
     * What is not given comes from `edgepack.toml`, else from its defaults (`toolchain/project.py`).
@@ -28,13 +28,20 @@ from edgepack.toolchain.progress import Report, silent
 from edgepack.toolchain.project import Project, is_hook, load_project, package_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from edgepack.converters.graph import Graph
     from edgepack.targets.model import Precision, Target
     from edgepack.toolchain.analyze.cost import ModelCost
     from edgepack.toolchain.analyze.fit import Fit
+    from edgepack.toolchain.deploy.connection import Cancellation
+    from edgepack.toolchain.deploy.execute import Deployment
+    from edgepack.toolchain.deploy.fleet import FleetEvent, Outcome
+    from edgepack.toolchain.deploy.inventory import Device, Lab
     from edgepack.toolchain.packaging.manifest import Manifest
+    from edgepack.toolchain.pipeline import Bench
+    from edgepack.toolchain.report.summary import BuildSummary
+    from edgepack.toolchain.results.schema import RunRecord
 
 StrPath = str | Path
 _DATA_KEYS = ("representative", "evaluation", "labels")
@@ -306,3 +313,230 @@ def _precisions(
             message = f"'{precision}' is no precision.{nearest(precision, PRECISIONS)}"
             raise ProjectError(message, remedy=f"Use one of: {', '.join(PRECISIONS)}.")
     return chosen  # type: ignore[return-value] - checked against the literal just above
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """The devices that a call works on, and the inventory that they are part of."""
+
+    lab: Lab
+    devices: tuple[Device, ...]
+
+
+def select_fleet(
+    *,
+    names: Iterable[str] = (),
+    groups: Iterable[str] = (),
+    everything: bool = False,
+    lab: StrPath | None = None,
+    project: StrPath | None = None,
+) -> Fleet:
+    """Return the devices that a caller means: those named, else the project's.
+
+    Raises:
+        ProjectError: The inventory is wrong, or a name or group is unknown.
+    """
+    from edgepack.toolchain.deploy.inventory import load_lab, select
+
+    section = load_project(Path(project) if project else None).settings.deploy
+    path = lab or section.lab
+    loaded = load_lab(Path(path) if path else None)
+    names, groups = tuple(names), tuple(groups)
+    if not (names or groups or everything):
+        names, groups = section.devices, section.groups
+    return Fleet(loaded, select(loaded, names=names, groups=groups, everything=everything))
+
+
+def bench_settings(
+    *,
+    project: StrPath | None = None,
+    store: str | None = None,
+    tag: str | None = None,
+    **given: Any,  # noqa: ANN401 - the fields of BenchSpec
+) -> Bench:
+    """Return how to measure: what is given, else what `[bench]` of the project says.
+
+    Raises:
+        ProjectError: A value is wrong.
+    """
+    from edgepack.toolchain.config_file import validate
+    from edgepack.toolchain.measure.job import BenchSpec
+    from edgepack.toolchain.pipeline import Bench
+    from edgepack.toolchain.project import BenchSection
+    from edgepack.toolchain.results.store import default_location
+
+    loaded = load_project(Path(project) if project else None)
+    settings = loaded.settings
+    values = settings.bench.model_dump() | _given(**given)
+    section = validate(values, BenchSection, path=loaded.file or Path("[bench]"))
+    location = store or settings.report.store or default_location(loaded.folder)
+    return Bench(BenchSpec(**section.model_dump()), location, loaded.folder, tag)
+
+
+def signers_for(device: Device) -> str | None:
+    """Return the signers of a device that trusts none yet: on this machine itself, the user's own key."""
+    return own_signer() if device.kind == "local" else None
+
+
+def deploy(
+    package: StrPath,
+    *,
+    device: str = "local",
+    lab: StrPath | None = None,
+    report: Report = silent,
+) -> Deployment:
+    """Install a package on a device of the inventory.
+
+    Raises:
+        EdgepackError: See `toolchain.deploy.execute.deploy`.
+    """
+    from edgepack.toolchain.deploy.execute import deploy as deploy_to
+
+    fleet = select_fleet(names=[device], lab=lab)
+    found = fleet.devices[0]
+    return deploy_to(Path(package), found, fleet.lab, signers=signers_for(found), report=report)
+
+
+def bench(
+    package: StrPath,
+    *,
+    device: str = "local",
+    lab: StrPath | None = None,
+    project: StrPath | None = None,
+    store: str | None = None,
+    tag: str | None = None,
+    report: Report = silent,
+    **spec: Any,  # noqa: ANN401 - the fields of BenchSpec
+) -> RunRecord:
+    """Measure an installed package on a device; the record is kept in the result store.
+
+    Args:
+        package: The `.epk` that is installed.
+        device: The device's name in the inventory.
+        lab: The inventory; None for the usual one.
+        project: The project file; None to look for one.
+        store: Path or URL of the result store; None for the project's.
+        tag: A name for the run.
+        report: Hears what is going on.
+        **spec: The fields of `BenchSpec`.
+
+    Raises:
+        EdgepackError: See `toolchain.pipeline.bench_package`.
+    """
+    from edgepack.toolchain.deploy.connection import Cancellation
+    from edgepack.toolchain.pipeline import bench_package
+
+    fleet = select_fleet(names=[device], lab=lab)
+    settings = bench_settings(project=project, store=store, tag=tag, **spec)
+    return bench_package(Path(package), fleet.devices[0], fleet.lab, settings, report, Cancellation())
+
+
+@dataclass(frozen=True)
+class Run:
+    """What `run` made.
+
+    Attributes:
+        builds: The packages.
+        records: One record for each package and device, where the device did not fail.
+        outcomes: How it ended on each device.
+    """
+
+    builds: tuple[Build, ...]
+    records: tuple[RunRecord, ...]
+    outcomes: tuple[Outcome[list[tuple[Deployment, RunRecord]]], ...]
+
+
+def run_on(
+    builds: Sequence[Build],
+    fleet: Fleet,
+    settings: Bench,
+    *,
+    parallel: int = 16,
+    listen: Callable[[FleetEvent], None] | None = None,
+) -> Run:
+    """Deploy and measure packages on devices, all devices at once; a device that fails stops no other."""
+    from edgepack.toolchain.deploy.fleet import run_fleet
+    from edgepack.toolchain.pipeline import deploy_and_bench
+
+    paths = [each.package for each in builds]
+
+    def work(
+        device: Device, report: Report, cancellation: Cancellation
+    ) -> list[tuple[Deployment, RunRecord]]:
+        return deploy_and_bench(paths, device, fleet.lab, settings, signers_for(device), report, cancellation)
+
+    outcomes = run_fleet(fleet.devices, work, parallel=parallel, listen=listen)
+    records = tuple(record for outcome in outcomes for _, record in outcome.value or [])
+    return Run(tuple(builds), records, tuple(outcomes))
+
+
+def run(
+    model: StrPath | None = None,
+    *,
+    targets: Sequence[str] = (),
+    precisions: Sequence[str] = (),
+    devices: Sequence[str] = (),
+    project: StrPath | None = None,
+    report: Report = silent,
+    **options: Any,  # noqa: ANN401 - the fields of BuildOptions
+) -> Run:
+    """Do the main job: build, deploy, measure. What is not given comes from the project.
+
+    Raises:
+        EdgepackError: A build failed. What fails on a device is in `Run.outcomes`.
+    """
+    requests = plan_builds(
+        model, targets=targets, precisions=precisions, project=project, options=BuildOptions(**options)
+    )
+    builds = [run_build(request, report) for request in requests]
+    fleet = select_fleet(names=devices, project=project)
+    return run_on(builds, fleet, bench_settings(project=project))
+
+
+def find_results(
+    *,
+    name: str | None = None,
+    device: str | None = None,
+    target: str | None = None,
+    tag: str | None = None,
+    run_ids: Sequence[str] = (),
+    newest: bool = True,
+    store: str | None = None,
+    project: StrPath | None = None,
+) -> tuple[list[RunRecord], list[BuildSummary]]:
+    """Return kept runs, and what is known of their builds.
+
+    Args:
+        name: Only this package.
+        device: Only this device.
+        target: Only this target.
+        tag: Only runs with this tag.
+        run_ids: Only these runs.
+        newest: Only the newest run of each package, precision, target and device.
+        store: Path or URL of the result store; None for the project's.
+        project: The project file; None to look for one.
+
+    Raises:
+        ProjectError: The store cannot be used.
+        MeasurementError: A run does not exist, or nothing matches.
+    """
+    from contextlib import closing
+
+    from edgepack.toolchain.build import known_builds
+    from edgepack.toolchain.errors import MeasurementError
+    from edgepack.toolchain.results.store import ResultStore, default_location
+
+    loaded = load_project(Path(project) if project else None)
+    location = store or loaded.settings.report.store or default_location(loaded.folder)
+    with closing(ResultStore(location)) as results:
+        if run_ids:
+            records = [results.get(run_id) for run_id in run_ids]
+        else:
+            records = results.find(name=name, device=device, target=target, tag=tag)
+    if newest and not run_ids:
+        newest_of = {(r.package.name, r.target, r.model.precision, r.device.name): r for r in records}
+        records = list(newest_of.values())
+    if not records:
+        message = f"No run in {location} matches."
+        raise MeasurementError(message, remedy="Measure first: edgepack run, or edgepack bench PACKAGE.")
+    return records, known_builds(loaded.folder, {record.package.package_id for record in records})

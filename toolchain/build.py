@@ -10,7 +10,9 @@ Rules:
 
 from __future__ import annotations
 
+import json
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +25,7 @@ from edgepack.toolchain.report.summary import BuildSummary, TensorQuality
 from edgepack.toolchain.workdir import Workdir, tool_versions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from edgepack.converters.data.dataset import Dataset
     from edgepack.converters.quantize.check import Verification
@@ -109,6 +111,17 @@ def build(request: BuildRequest, report: Report) -> Build:
     summary = BuildSummary.from_dict(result["summary"])
     package = _place(folder / summary.file_name, request.output)
     return Build(package, summary, reused=found is not None, warnings=tuple(result["warnings"]))
+
+
+def known_builds(folder: Path, package_ids: Collection[str]) -> list[BuildSummary]:
+    """Return what is known of the packages that were built in this project."""
+    found = []
+    for result in sorted((folder / ".edgepack" / "build").glob("*/result.json")):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            summary = BuildSummary.from_dict(json.loads(result.read_bytes())["summary"])
+            if summary.package_id in package_ids:
+                found.append(summary)
+    return found
 
 
 def _run(request: BuildRequest, into: Path, report: Report) -> dict[str, Any]:

@@ -67,12 +67,12 @@ def command(
     targets: tuple[str, ...],
     precisions: tuple[str, ...],
     project: Path | None,
-    **options: Any,
+    **options: Any,  # noqa: ANN401 - the options of build_options
 ) -> None:
     """Import, quantize, verify, pack and sign MODEL: one package for each target and precision.
 
-    MODEL is a .keras, .h5, .tflite, .onnx or .pt2 file, a SavedModel folder or module:function. Without it the
-    project file names the model. What has not changed since the last build is not done again.
+    MODEL is a .keras, .h5, .tflite, .onnx or .pt2 file, a SavedModel folder or module:function. Without it
+    the project file names the model. What has not changed since the last build is not done again.
     """
     from edgepack.toolchain.api import BuildOptions, plan_builds
     from edgepack.toolchain.build import build

@@ -1,0 +1,91 @@
+"""`edgepack run [MODEL]`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgepack.toolchain.cli.bench import bench_options
+from edgepack.toolchain.cli.build import build_options
+from edgepack.toolchain.cli.devices_options import device_options, exit_code_of, failure_documents, fleet_rows
+from edgepack.toolchain.cli.output import json_option, note, progress, show_result, warn
+
+_BENCH_KEYS = (
+    "batches",
+    "threads",
+    "min_runs",
+    "min_seconds",
+    "max_seconds",
+    "memory",
+    "tag",
+    "store",
+)
+
+
+@click.command(name="run", short_help="Build, deploy, bench and report: the main job.")
+@click.argument("model", required=False)
+@build_options
+@device_options
+@bench_options
+@click.option(
+    "--report",
+    "report_folder",
+    type=click.Path(path_type=Path),
+    help="The folder for the report. [default: report]",
+)
+@json_option
+def command(
+    model: str | None,
+    targets: tuple[str, ...],
+    precisions: tuple[str, ...],
+    project: Path | None,
+    devices: tuple[str, ...],
+    groups: tuple[str, ...],
+    everything: bool,
+    lab: Path | None,
+    jobs: int,
+    report_folder: Path | None,
+    **given: Any,  # noqa: ANN401 - the options of build_options and bench_options
+) -> int:
+    """Do the whole job: build MODEL, deploy the packages, measure them, write the report.
+
+    What is not given on the command line comes from edgepack.toml.
+    """
+    from edgepack.toolchain.api import BuildOptions, bench_settings, plan_builds, run_on, select_fleet
+    from edgepack.toolchain.build import build
+    from edgepack.toolchain.project import load_project
+    from edgepack.toolchain.report.tables import results_table
+    from edgepack.toolchain.report.write import write_reports
+
+    bench_given = {key: given.pop(key) for key in _BENCH_KEYS} | {"evaluation": given.pop("evaluation_on")}
+    requests = plan_builds(
+        model, targets=targets, precisions=precisions, project=project, options=BuildOptions(**given)
+    )
+    fleet = select_fleet(names=devices, groups=groups, everything=everything, lab=lab, project=project)
+    settings = bench_settings(project=project, **bench_given)
+    builds = []
+    for request in requests:
+        with progress(f"{request.name} {request.precision} for {request.target.name}") as report:
+            builds.append(build(request, report))
+        for warning in builds[-1].warnings:
+            warn(warning)
+    with fleet_rows(fleet) as listen:
+        done = run_on(builds, fleet, settings, parallel=jobs, listen=listen)
+    summaries = [each.summary for each in builds]
+    loaded = load_project(project)
+    folder = report_folder or loaded.folder / loaded.settings.report.output
+    files = write_reports(folder, done.records, summaries) if done.records else []
+    show_result(
+        {
+            "packages": [{"package": str(each.package), **each.summary.to_dict()} for each in builds],
+            "runs": [record.model_dump(mode="json") for record in done.records],
+            "failures": failure_documents(done.outcomes),
+            "files": [str(path) for path in files],
+        },
+        results_table(done.records, summaries),
+    )
+    for path in files:
+        note(f"Wrote {path}")
+    return exit_code_of(done.outcomes)
