@@ -25,7 +25,7 @@ def add_device(path: Path, device: Device) -> Lab:
     Raises:
         ProjectError: The file has this device already, or cannot be changed.
     """
-    old = path.read_text() if path.exists() else ""
+    old = path.read_text(encoding="utf-8") if path.exists() else ""
     before = parse_lab(old.encode(), path)
     if device.name in _written(before, old):
         message = f"{path} already has a device '{device.name}'."
@@ -40,7 +40,7 @@ def remove_device(path: Path, name: str) -> Lab:
     Raises:
         ProjectError: The file has no such device, or it is not written as a table of its own.
     """
-    old = path.read_text() if path.exists() else ""
+    old = path.read_text(encoding="utf-8") if path.exists() else ""
     before = parse_lab(old.encode(), path)
     before.device(name)
     lines = old.splitlines(keepends=True)
@@ -85,7 +85,7 @@ def _table_of(device: Device) -> str:
         defaults = Device(name=device.name, kind="local").model_dump(mode="json")
         values = {"kind": "local"} | {key: value for key, value in values.items() if value != defaults[key]}
     # A JSON string, number or list of strings is the same in TOML.
-    rows = [f"{key} = {json.dumps(value)}\n" for key, value in values.items()]
+    rows = [f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in values.items()]
     return f"[devices.{device.name}]\n{''.join(rows)}"
 
 
@@ -104,7 +104,9 @@ def _write(
         raise ProjectError(message, remedy=f"Edit {path} by hand.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".lab-", delete=False) as file:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=".lab-", delete=False
+        ) as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -33,7 +33,7 @@ _NUMPY: dict[RuntimeKind, str] = {"litert": "numpy", "tflite-runtime": "numpy<2"
 _OLDEST_GLIBC_MINOR = 17
 # Runtimes are judged by their symbols, so tags above the device's own glibc are looked at, too.
 _NEWEST_GLIBC_MINOR = 44
-_MAX_OLDER = 5
+_MAX_OLDER = 10
 _BY_HAND = 'Install a runtime by hand and set runtime = "system" of the device in lab.toml.'
 _MACHINES = ("x86_64", "aarch64", "armv7l")
 

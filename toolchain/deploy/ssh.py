@@ -205,7 +205,7 @@ def _reach(
     """Return a socket, a channel of the last jump host, or a proxy command that leads to the endpoint."""
     if endpoint.proxy_command:
         proxy = paramiko.ProxyCommand(endpoint.proxy_command)
-        stack.callback(proxy.close)
+        stack.callback(_end_proxy, proxy)
         return proxy
     if via is not None:
         place, origin = (endpoint.host, endpoint.port), ("127.0.0.1", 0)
@@ -245,7 +245,18 @@ def _handshake(
         wanted = {*algorithms, *(_RSA_ALGORITHMS if "ssh-rsa" in algorithms else ())}
         options.key_types = tuple(sorted(options.key_types, key=lambda name: name not in wanted))
         transport.start_client(timeout=device.connect_timeout_s)
+        if not transport.initial_kex_done:  # paramiko returns silently when the time is up
+            message = f"no SSH greeting within {device.connect_timeout_s:g} s"
+            raise TimeoutError(message)
         return transport
+
+
+def _end_proxy(proxy: paramiko.ProxyCommand) -> None:
+    """End a proxy command; paramiko only sends it a signal."""
+    with contextlib.suppress(ProcessLookupError, paramiko.ProxyCommandFailure):
+        proxy.close()
+    with proxy.process:  # closes the pipes and waits
+        pass
 
 
 def _shown_key(transport: paramiko.Transport) -> HostKey:

@@ -151,7 +151,7 @@ def _check_space(session: AgentSession, need: Need) -> None:
     if need.free_bytes is not None and need.left_bytes > need.free_bytes:
         name, lacking = session.device.name, need.left_bytes - need.free_bytes
         message = f"{name}: {need.left_bytes} bytes are to be sent, and the disk has {need.free_bytes} free."
-        remedy = f"Free {lacking} bytes there, for example with `edgepack devices clean {name}`."
+        remedy = f"Free {lacking} bytes there, or set 'work_dir' in lab.toml to a folder on a larger disk."
         raise AgentError(message, remedy=remedy, code="disk_full")
 
 

@@ -89,7 +89,9 @@ def misfit(needs: tuple[Need, ...], facts: Facts) -> str | None:
     for need in needs:
         if need.family == "page size":
             if facts.page_bytes and facts.page_bytes > int(need.version):
-                return f"{need.library} allows pages of {need.version} bytes, the device has {facts.page_bytes}"
+                return (
+                    f"{need.library} allows pages of {need.version} bytes, the device has {facts.page_bytes}"
+                )
             continue
         has = offered[need.family]
         if has and version_key(need.version) > version_key(has):
