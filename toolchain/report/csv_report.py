@@ -24,7 +24,7 @@ CSV_COLUMNS = (
     "run_id", "time", "name", "target", "precision", "device", "emulated", "tag", "package_id", "runtime",
     "metric", "aggregation", "batch", "threads", "value", "unit", "samples", "low", "high", "reason",
 )  # fmt: skip
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA_STARTS = ("=", "+", "-", "@")
 
 
 def csv_report(records: Sequence[RunRecord]) -> str:
@@ -59,4 +59,7 @@ def csv_report(records: Sequence[RunRecord]) -> str:
 
 
 def _safe(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
+    if not isinstance(value, str):
+        return value
+    text = " ".join(value.split())  # one line, and no tab before a formula
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

@@ -3,7 +3,7 @@
 Rules:
     * The same runs give the same bytes: fixed ids, no date, no random state.
     * Colours are placeholders here and CSS variables in the page, so that one SVG serves light and dark.
-    * Text stays text (readable by a screen reader and a search), and every plot has a title and a description.
+    * Text stays text (for screen readers and searches); every plot has a title and a description.
     * Every figure shown was measured; what is cut off is said in the description.
 """
 
@@ -68,23 +68,27 @@ def color_of(precision: str, precisions: Sequence[str]) -> int:
     return list(precisions).index(precision) % len(_SERIES) + 1
 
 
-def latency_plots(group: ModelGroup) -> list[Plot]:
-    """Return one plot a device: the share of inferences that took at most so long, a line a precision."""
-    return [
-        _latency(group, device, rows)
-        for device in group.devices
-        if (rows := _rows_of(group, device, ran=True))
-    ]
+def latency_plots(group: ModelGroup, limit: int) -> tuple[list[Plot], int]:
+    """Return one plot a device, and how many devices were left out.
+
+    A plot shows the share of inferences that took at most so long, a line a precision.
+    """
+    by_device = [(device, _rows_of(group, device)) for device in group.devices]
+    drawn = [(device, rows) for device, rows in by_device if rows]
+    return [_latency(group, device, rows) for device, rows in drawn[:limit]], max(0, len(drawn) - limit)
 
 
-def throughput_plots(group: ModelGroup) -> list[Plot]:
-    """Return one plot a run: throughput against batch, a line a thread count; same scale on the same device."""
-    plots = []
+def throughput_plots(group: ModelGroup, limit: int) -> tuple[list[Plot], int]:
+    """Return one plot a run, and how many runs were left out.
+
+    A plot shows throughput against batch, a line a thread count; plots of one device have one scale.
+    """
+    drawn = []
     for device in group.devices:
-        rows = _rows_of(group, device, ran=True)
-        values = [m.value for row in rows for m in _throughputs(row)]
-        plots += [_throughput(row, max(values)) for row in rows if len(_throughputs(row)) > 1]
-    return plots
+        rows = _rows_of(group, device)
+        largest = max((m.value for row in rows for m in _throughputs(row)), default=0.0)
+        drawn += [(row, largest) for row in rows if len(_throughputs(row)) > 1]
+    return [_throughput(row, group, largest) for row, largest in drawn[:limit]], max(0, len(drawn) - limit)
 
 
 def size_plot(group: ModelGroup) -> Plot | None:
@@ -112,7 +116,7 @@ def size_plot(group: ModelGroup) -> Plot | None:
 
 
 def quality_plot(group: ModelGroup) -> Plot | None:
-    """Return the quality at each precision: on the host as a ring, on each device as a dot with its interval."""
+    """Return the quality at each precision: the host as a ring, each device as a dot with its interval."""
     host = {b.precision: b.deployed_value for b in group.builds if b.deployed_value is not None}
     for row in group.rows:
         if (value := row.record.value("quality_host")) is not None:
@@ -156,15 +160,16 @@ def _latency(group: ModelGroup, device: str, rows: Sequence[RunRow]) -> Plot:
             max(0.0, fastest - 0.06 * (slowest - fastest)), slowest + 0.04 * (slowest - fastest) or 1
         )
         _nanoseconds(axes.xaxis)
-        axes.set_yticks([0, 0.5, 0.9, 0.99], ["0", "p50", "p90", "p99"])
-        axes.set_ylim(0, 1.02)
+        axes.set_yticks([0.5, 0.9, 0.99], ["p50", "p90", "p99"])
+        axes.set_ylim(0, 1.03)
         text = f"Share of inferences that took at most so long, on {device}. Medians: {', '.join(said)}. "
         text += "The slowest 0.5 % lie beyond the right edge."
         return _plot(figure, f"latency-{group.name}-{group.target}-{device}", device, text)
 
 
-def _throughput(row: RunRow, largest: float) -> Plot:
+def _throughput(row: RunRow, group: ModelGroup, largest: float) -> Plot:
     metrics = _throughputs(row)
+    color = _SERIES[color_of(row.record.model.precision, group.precisions) - 1]
     threads = sorted({m.configuration.threads for m in metrics if m.configuration})
     batches = sorted({m.configuration.batch for m in metrics if m.configuration})
     with _figure(width=3.1, height=2.3) as (figure, axes):
@@ -176,7 +181,7 @@ def _throughput(row: RunRow, largest: float) -> Plot:
             )
             alpha = 0.4 + 0.6 * (number + 1) / len(threads)
             xs, ys = [batches.index(batch) for batch, _ in points], [value for _, value in points]
-            axes.plot(xs, ys, "o-", color=_SERIES[0], alpha=alpha, lw=1.6, ms=4)
+            axes.plot(xs, ys, "o-", color=color, alpha=alpha, lw=1.6, ms=4)
             axes.annotate(
                 f"{count} thr", (xs[-1], ys[-1]), (6, 0), textcoords="offset points", va="center", fontsize=8
             )
@@ -188,20 +193,22 @@ def _throughput(row: RunRow, largest: float) -> Plot:
         axes.set_xlabel("batch")
         best = max(metrics, key=lambda m: m.value)
         where = f" at {describe(best.configuration)}" if best.configuration else ""
-        text = f"Inferences per second against batch, a line a thread count. Best: {format_count(best.value)}{where}."
+        text = "Inferences per second against batch, a line a thread count. "
+        text += f"Best: {format_count(best.value)}{where}."
         return _plot(figure, f"throughput-{row.record.run_id}", row.label, text)
 
 
-def _rows_of(group: ModelGroup, device: str, *, ran: bool) -> list[RunRow]:
-    rows = [row for row in group.rows if row.record.device.name == device]
-    return [row for row in rows if row.configuration] if ran else rows
+def _rows_of(group: ModelGroup, device: str) -> list[RunRow]:
+    """Return the runs on a device in which something ran."""
+    return [row for row in group.rows if row.record.device.name == device and row.configuration]
 
 
 def _headline_samples(row: RunRow) -> list[int]:
+    place = row.configuration
     for found in row.record.configurations:
-        if isinstance(found, ConfigurationSamples) and row.configuration:
-            if (found.batch, found.threads) == (row.configuration.batch, row.configuration.threads):
-                return found.samples_ns
+        fits = place is not None and (found.batch, found.threads) == (place.batch, place.threads)
+        if fits and isinstance(found, ConfigurationSamples):
+            return found.samples_ns
     return []
 
 
@@ -268,7 +275,8 @@ def _inline(document: str, name: str, title: str, description: str) -> str:
     content = re.sub(r"<metadata>.*?</metadata>", "", body[2], flags=re.DOTALL)
     content = re.sub(r'\bid="', f'id="{prefix}', content)
     content = content.replace('href="#', f'href="#{prefix}').replace("url(#", f"url(#{prefix}")
-    content = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", content)
+    content = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", content, count=1, flags=re.DOTALL)
+    content = re.sub(r"font-family: [^;\"]*;", "", content)  # the page's own font
     for color, variable in _VARIABLES.items():
         content = content.replace(color, variable)
     return (

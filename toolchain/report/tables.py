@@ -8,18 +8,15 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from edgepack.targets.units import format_bytes
+from edgepack.toolchain.report.build_tables import build_table
 from edgepack.toolchain.report.view import (
     COLUMNS,
-    DASH,
     Cell,
     describe,
     footnotes,
     group_models,
-    quality_text,
     unavailable_configurations,
 )
-from edgepack.toolchain.results.from_job import RATIO_METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,46 +36,6 @@ def results_table(records: Sequence[RunRecord], builds: Sequence[BuildSummary] =
             parts.append(Text())
         parts += _runs(group) if group.rows else [build_table(group.builds)]
     return Group(*parts)
-
-
-def build_table(builds: Sequence[BuildSummary]) -> Table:
-    """Return one row a build: precision, sizes, quality against float."""
-    table = _table()
-    for heading in ("package", "target", "precision"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("model", "package", "quality", "float", "agreement"):
-        table.add_column(heading, justify="right")
-    for build in builds:
-        values = [_quality(build, value) for value in (build.deployed_value, build.float_value)]
-        agreement = build.top1_agreement
-        table.add_row(
-            Text(build.name, style="cyan"),
-            Text(build.target),
-            Text(build.precision),
-            format_bytes(build.model_bytes),
-            format_bytes(build.package_bytes),
-            *values,
-            DASH if agreement is None else quality_text(agreement, is_ratio=True),
-        )
-    return table
-
-
-def search_table(build: BuildSummary) -> Table:
-    """Return the path that `auto` took, one row a step."""
-    table = _table()
-    for heading, right in (("step", False), ("size", True), ("quality", True), ("drop", True), ("", False)):
-        table.add_column(heading, justify="right" if right else "left", overflow="fold")
-    for step in build.search:
-        verdict = Text("accepted", style="green") if step.accepted else Text("too much", style="red")
-        sign = "+" if step.drop < 0 else "-"
-        table.add_row(
-            Text(step.description),
-            format_bytes(step.size_bytes),
-            _quality(build, step.metric),
-            f"{sign}{_quality(build, abs(step.drop))}" if step.drop else _quality(build, 0.0),
-            verdict,
-        )
-    return table
 
 
 def _runs(group: ModelGroup) -> list[RenderableType]:
@@ -116,10 +73,6 @@ def _cell(cell: Cell, numbers: dict[str, int]) -> Text:
     if cell.reason is None:
         return Text(cell.text)
     return Text.assemble(cell.text, (f" [{numbers[cell.reason]}]", "dim"))
-
-
-def _quality(build: BuildSummary, value: float | None) -> str:
-    return DASH if value is None else quality_text(value, is_ratio=build.metric in RATIO_METRICS)
 
 
 def _table() -> Table:

@@ -39,7 +39,7 @@ class Cell:
     Attributes:
         text: The figure with its unit, or a dash.
         reason: Why there is no figure; None where there is one.
-        detail: What more there is to know, such as an interval or a configuration.
+        detail: What more there is to know: a configuration, or a 95 % interval.
     """
 
     text: str
@@ -234,7 +234,7 @@ def _interval(metric: Metric) -> str | None:
     if metric.low is None or metric.high is None:
         return None
     ends = [quality_text(end, is_ratio=metric.unit == "ratio") for end in (metric.low, metric.high)]
-    return f"95 % interval {ends[0]} to {ends[1]}"
+    return f"{ends[0].removesuffix(' %')} to {ends[1]}"
 
 
 def _run_key(record: RunRecord) -> tuple[object, ...]:

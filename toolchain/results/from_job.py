@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     QualityFunction = Callable[[tuple[NDArray[np.float32], ...]], Score]
 
 NO_POWER_SENSOR = "no power sensor is read by this version"
-_RATIO_METRICS = ("agreement", "auc", "fidelity", "top1")
+RATIO_METRICS = ("agreement", "auc", "fidelity", "top1")
+"""Quality metrics that are a share of one, shown as a percentage."""
 
 
 @dataclass(frozen=True)
@@ -225,7 +226,7 @@ def _real_values(array: NDArray[Any], spec: TensorSpec) -> NDArray[np.float32]:
 def _quality(
     name: str, value: float, metric: str, count: int, *, low: float | None = None, high: float | None = None
 ) -> Metric:
-    unit = "ratio" if metric in _RATIO_METRICS else "1"
+    unit = "ratio" if metric in RATIO_METRICS else "1"
     return Metric(name=name, value=value, unit=unit, aggregation=metric, samples=count, low=low, high=high)
 
 

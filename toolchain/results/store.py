@@ -59,7 +59,7 @@ class ResultStore:
         self._tables = _tables()
         try:
             self._prepare()
-        except SQLAlchemyError as err:
+        except (SQLAlchemyError, ValueError) as err:
             self._engine.dispose()
             raise self._broken(err) from err
 
