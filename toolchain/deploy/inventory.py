@@ -219,7 +219,7 @@ def parse_lab(data: bytes, path: Path | None) -> Lab:
         raise ProjectError(
             message, remedy='Write one table a device: [devices.pi4], then host = "pi4.local".'
         )
-    devices = [_parse_device(name, table, where) for name, table in tables.items()]
+    devices = [make_device(name, table, where) for name, table in tables.items()]
     if LOCAL_NAME not in tables:
         devices.append(Device(name=LOCAL_NAME, kind="local"))
     return Lab(path=path, devices=tuple(devices), known_hosts=_known_hosts_path(value, path, where))
@@ -246,7 +246,7 @@ def _check_keys(table: dict[str, Any], known: set[str], where: str, prefix: str)
             raise ProjectError(message, remedy=f"Known keys: {', '.join(sorted(known))}.")
 
 
-def _parse_device(name: str, table: dict[str, Any], where: str) -> Device:
+def make_device(name: str, table: dict[str, Any], where: str) -> Device:
     """Return the device of one table, or an error that names the key and what it should hold."""
     _check_keys(table, set(Device.model_fields) - {"name"}, where, f"devices.{name}.")
     if isinstance(table.get("identity_file"), str):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from edgepack.toolchain.deploy.endpoint import Endpoint
     from edgepack.toolchain.deploy.inventory import Device, Lab
-    from edgepack.toolchain.deploy.known_hosts import HostKey
+    from edgepack.toolchain.deploy.known_hosts import HostKey, KnownKey
 
 # paramiko logs whole tracebacks, and without a handler logging would print them.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -72,6 +72,12 @@ def scan_host_key(device: Device, lab: Lab) -> tuple[str, HostKey]:
             via = _open_chain(hop, device, lab, stack, via=via, is_jump=True)
         transport = _handshake(endpoint, _reach(endpoint, device, via, stack), device, (), stack)
         return endpoint.known_as, _shown_key(transport)
+
+
+def known_keys(device: Device, lab: Lab) -> list[KnownKey]:
+    """Return the keys that the known_hosts files hold for a device."""
+    endpoint = endpoint_of(device, _ssh_config())
+    return known_hosts.find(endpoint.known_as, (lab.known_hosts, *endpoint.known_hosts))
 
 
 class SshConnection:
