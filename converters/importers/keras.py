@@ -47,7 +47,8 @@ def convert_in_this_process(request: Mapping[str, Any]) -> dict[str, Any]:
     path = Path(request["source"])
     _refuse_code(path, _read_config(path))
     model = _load(path)
-    inputs = _inputs(model, path)
+    structure = _input_structure(model, path)
+    inputs = keras.tree.flatten(structure)
     specs = [
         tf.TensorSpec(fixed_shape(str(path), x.name, x.shape, request["batch"]), x.dtype, x.name)
         for x in inputs
@@ -55,7 +56,7 @@ def convert_in_this_process(request: Mapping[str, Any]) -> dict[str, Any]:
 
     @tf.function(input_signature=specs)  # type: ignore[untyped-decorator]
     def forward(*arrays: Any) -> list[Any]:  # noqa: ANN401 - tensors of the untyped library
-        packed = keras.tree.pack_sequence_as(model._inputs_struct, list(arrays))
+        packed = keras.tree.pack_sequence_as(structure, list(arrays))
         return list(keras.tree.flatten(model(packed, training=False)))
 
     convert_function(forward.get_concrete_function(), request, Path(request["output"]))
@@ -123,13 +124,16 @@ def _load(path: Path) -> Any:  # noqa: ANN401 - a Keras model
         raise ConversionError(msg, remedy=f"If it has layers of your own: {_REMEDY_EXPORT}") from err
 
 
-def _inputs(model: Any, path: Path) -> list[Any]:  # noqa: ANN401
-    """Return the symbolic inputs of a functional or sequential model, in order."""
+def _input_structure(model: Any, path: Path) -> Any:  # noqa: ANN401 - a Keras model
+    """Return the symbolic inputs of a functional or sequential model, nested as it is called."""
     import keras
 
-    model = model._functional if isinstance(model, keras.Sequential) else model
-    inputs = list(getattr(model, "inputs", None) or [])
-    if not inputs:
+    if isinstance(model, keras.Sequential):
+        structure = model.inputs[0] if model.inputs else None  # None where it was never built
+    else:
+        structure = getattr(model, "input", None)  # a subclassed model has none
+    if structure is None:
         msg = f"'{path}' does not say what shape its inputs have."
-        raise ConversionError(msg, remedy=f"Begin the model with `keras.Input(shape)`, or: {_REMEDY_EXPORT}")
-    return inputs
+        remedy = f"Begin the model with `keras.Input(shape)`, or: {_REMEDY_EXPORT}"
+        raise ConversionError(msg, remedy=remedy)
+    return structure

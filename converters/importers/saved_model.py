@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgepack.converters.errors import ConversionError
+from edgepack.converters.importers.agreement import check_agreement
 from edgepack.converters.importers.fixed_shape import fixed_shape
 from edgepack.converters.importers.tensorflow_child import convert_function, convert_in_child, write_tflite
 
@@ -44,6 +45,9 @@ def convert_in_this_process(request: Mapping[str, Any]) -> dict[str, Any]:
     served = _load(source, signature, tags)
     if served is None:
         write_tflite(_graph_converter(source, signature, tensors, shapes, tags), source, output)
+        check_agreement(
+            source, output, lambda arrays: _run_graph(source, signature, tags, list(tensors), arrays)
+        )
         return {}
     specs = [tf.TensorSpec(shapes[name], tf.as_dtype(tensor.dtype), name) for name, tensor in tensors.items()]
 
@@ -128,3 +132,16 @@ def _graph_converter(
         tag_set=set(tags),
         signature_key=signature,
     )
+
+
+def _run_graph(
+    source: str, signature: str, tags: list[str], names: list[str], arrays: list[Any]
+) -> list[Any]:
+    """Run the graph in a TensorFlow 1 session; outputs in the order of the signature's tensors' names."""
+    import tensorflow as tf
+
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        graph = tf.compat.v1.saved_model.load(session, tags, source).signature_def[signature]
+        outputs = sorted(tensor.name for tensor in graph.outputs.values())
+        feed = {graph.inputs[name].name: array for name, array in zip(names, arrays, strict=True)}
+        return list(session.run(outputs, feed))
