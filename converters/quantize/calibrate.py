@@ -57,13 +57,16 @@ class Calibration:
         }
 
 
-def calibrate(model: FloatModel, representative: Dataset, *, cache: Path | None = None) -> Calibration:
+def calibrate(
+    model: FloatModel, representative: Dataset, *, cache: Path | None = None, content: bytes | None = None
+) -> Calibration:
     """Run the float model over the samples and return the range of every tensor.
 
     Args:
         model: The float model.
         representative: Samples like those that the device will see.
         cache: A folder to keep the result in and to take it from; None keeps nothing.
+        content: The normalized bytes of the model, where the caller has them already; None reads the file.
 
     Raises:
         DataError: The samples do not fit the model.
@@ -74,7 +77,7 @@ def calibrate(model: FloatModel, representative: Dataset, *, cache: Path | None 
     stored = None if file is None else _read(file, key)
     if stored is not None:
         return stored
-    ranges = _ranges(normalize(model.path.read_bytes()), representative)
+    ranges = _ranges(content or normalize(model.path.read_bytes()), representative)
     for name, (low, high) in ranges.items():
         if not (math.isfinite(low) and math.isfinite(high)):
             msg = f"{model.path}: tensor '{name}' reaches {low} to {high} on {representative.path}."

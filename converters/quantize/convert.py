@@ -55,8 +55,13 @@ def quantize(
         msg = "The precision 'auto' is a search, not a recipe that can be carried out."
         raise ConversionError(msg, remedy="Call search_precision, or name one precision.")
     folder.mkdir(parents=True, exist_ok=True)
-    calibration = calibration or _calibration(model, recipe, representative, folder)
-    content = _convert(model, recipe, calibration)
+    source = model.path.read_bytes()
+    if recipe.precision == "float32" and not recipe.overrides:
+        content = source
+    else:
+        source = normalize(source)
+        calibration = calibration or _calibration(model, recipe, representative, folder, source)
+        content = _convert(source, model, recipe, calibration)
     path = _write(content, model, recipe, folder)
     check_runs(path)
     return QuantizedModel(
@@ -70,14 +75,14 @@ def quantize(
 
 
 def _calibration(
-    model: FloatModel, recipe: Recipe, representative: Dataset | None, folder: Path
+    model: FloatModel, recipe: Recipe, representative: Dataset | None, folder: Path, content: bytes
 ) -> Calibration | None:
     """Return the ranges that the recipe needs; None where it needs none."""
     wants = recipe.needs_calibration or "int4" in {recipe.precision, *(o.precision for o in recipe.overrides)}
     if not wants:
         return None
     if representative is not None:
-        return calibrate(model, representative, cache=folder)
+        return calibrate(model, representative, cache=folder, content=content)
     if not recipe.needs_calibration:
         return None  # int4 without data keeps float activations
     msg = f"{recipe.precision} needs representative data to find the ranges of '{model.name}'; none is given."
@@ -88,12 +93,8 @@ def _calibration(
     )
 
 
-def _convert(model: FloatModel, recipe: Recipe, calibration: Calibration | None) -> bytes:
-    """Return the bytes of the quantized model."""
-    source = model.path.read_bytes()
-    if recipe.precision == "float32" and not recipe.overrides:
-        return source
-    content = normalize(source)
+def _convert(content: bytes, model: FloatModel, recipe: Recipe, calibration: Calibration | None) -> bytes:
+    """Return the bytes of the quantized model, made from the normalized `content` of the float model."""
     graph = read_graph(content)
     overrides = resolve_overrides(recipe, graph)
     rules = rules_for(recipe, graph, overrides, calibrated=calibration is not None)

@@ -26,7 +26,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from edgepack.converters.artifacts import Provenance, QuantizedModel, SearchStep
-from edgepack.converters.errors import QualityError
+from edgepack.converters.errors import ConversionError, QualityError
 from edgepack.converters.quantize.calibrate import Calibration, calibrate
 from edgepack.converters.quantize.check import TENSOR_SAMPLES, compare_tensors
 from edgepack.converters.quantize.convert import quantize
@@ -171,6 +171,9 @@ def search_precision(  # noqa: PLR0913 - every argument is a choice of the user
         on_step=on_step,
     )
     rungs = _rungs(ladder, representative)
+    if not rungs:
+        msg = f"None of the precisions {', '.join(ladder) or '(none)'} can be tried for '{model.name}'."
+        raise ConversionError(msg, remedy="Name one precision instead of auto: build --precision int8.")
     best = None
     for higher, precision in zip((rungs[0], *rungs), rungs, strict=False):
         found = search.rung(precision, higher)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgepack.converters.errors import QualityError
+from edgepack.converters.errors import ConversionError, QualityError
 from edgepack.converters.quantize.metrics import METRICS, Metric
 from edgepack.converters.quantize.recipe import Override, Recipe
 from edgepack.converters.quantize.search import search_precision
@@ -87,3 +87,8 @@ def test_the_drop_follows_the_direction_of_the_metric():
     assert METRICS["mse"].drop(1.0, 1.5) == 0.5
     assert METRICS["top1"].drop(0.9, 0.8) == pytest.approx(0.1)
     assert isinstance(METRICS["top1"], Metric)
+
+
+def test_a_ladder_with_nothing_to_try(cnn, evaluation, tmp_path):
+    with pytest.raises(ConversionError, match=r"None of the precisions \(none\) can be tried"):
+        search_precision(cnn, AUTO, None, evaluation, tmp_path, ladder=())
