@@ -2,16 +2,36 @@
 
 Rules:
     * It comes from a device: hostile until checked, so every text and list is bounded.
+    * A text holds no control characters: it is going to be shown in a terminal, which would obey them.
     * Unknown fields are ignored, as everywhere in the protocol; a fact that cannot be had is None, never 0.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-Text = Annotated[str, StringConstraints(max_length=1024)]
+_MAX_TEXT = 1024
+
+
+def _printable(value: object) -> object:
+    """Turn white space into spaces, and control, formatting and broken characters into U+FFFD."""
+    if not isinstance(value, str):
+        return value
+    spaced = (" " if character.isspace() else character for character in value)
+    return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in spaced)
+
+
+def _shortened(value: object) -> object:
+    return f"{value[: _MAX_TEXT - 1]}…" if isinstance(value, str) and len(value) > _MAX_TEXT else value
+
+
+Text = Annotated[str, BeforeValidator(_printable), StringConstraints(max_length=_MAX_TEXT)]
+Reason = Annotated[
+    str, BeforeValidator(_printable), BeforeValidator(_shortened), StringConstraints(min_length=1)
+]
 Count = Annotated[int, Field(ge=0, le=(1 << 63) - 1)]
 Positive = Annotated[int, Field(ge=1, le=1 << 20)]
 

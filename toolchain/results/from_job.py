@@ -252,7 +252,7 @@ def _missing(
     return UnavailableMetric(
         name=name,
         unit=unit,
-        reason=reason or "no reason given",
+        reason=reason,
         aggregation=aggregation,
         configuration=configuration,
     )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from edgepack.toolchain.errors import AgentError
-from edgepack.toolchain.results.device_facts import Checked, Count, DeviceFacts, Positive, Text
+from edgepack.toolchain.results.device_facts import Checked, Count, DeviceFacts, Positive, Reason, Text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +41,7 @@ class Unavailable(Checked):
         unavailable: The reason.
     """
 
-    unavailable: Text
+    unavailable: Reason
 
 
 class RuntimeInfo(Checked):
@@ -115,7 +115,7 @@ class ConfigurationSamples(Configuration):
 class ConfigurationUnavailable(Configuration):
     """A configuration that could not run, with the reason."""
 
-    unavailable: Text
+    unavailable: Reason
 
 
 class MemoryUse(Checked):

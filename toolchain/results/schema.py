@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field, StringConstraints, ValidationError
 
 from edgepack.toolchain.errors import MeasurementError
-from edgepack.toolchain.results.device_facts import Checked, DeviceFacts, Text
+from edgepack.toolchain.results.device_facts import Checked, DeviceFacts, Reason, Text
 from edgepack.toolchain.results.job_record import (
     BenchSpec,
     Configuration,
@@ -65,7 +65,7 @@ class UnavailableMetric(Checked):
     name: Text
     unit: Text
     availability: Literal["unavailable"] = "unavailable"
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    reason: Reason
     aggregation: Text | None = None
     configuration: Configuration | None = None
 

@@ -71,6 +71,16 @@ def test_what_is_out_of_bounds_is_named(changes, where):
     assert where in refused(**changes)
 
 
+def test_texts_cannot_command_a_terminal_or_break_an_encoding():
+    evil = "pi\x1b]0;owned\x07\u202e\ud800\nx"
+    facts = {"hostname": evil, "model": evil}
+    job = parse(facts_before=facts, memory={"unavailable": evil * 200})
+    assert job.facts_before.hostname == "pi\ufffd]0;owned\ufffd\ufffd\ufffd x"
+    assert len(job.memory.unavailable) == 1024
+    assert job.memory.unavailable.isprintable()
+    job.memory.unavailable.encode()
+
+
 def test_samples_are_bounded_and_not_negative():
     good = make_job(make_manifest())["configurations"][0]
     assert "samples_ns" in refused(configurations=[{**good, "samples_ns": [1, -1]}])
