@@ -16,7 +16,7 @@ from edgepack.toolchain.errors import DeployError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_END_GRACE_S = 5.0
+_END_GRACE_S = 1.0
 
 
 class LocalConnection:
@@ -107,7 +107,7 @@ class LocalStream:
                 self._stdin.close()
             for end in (None, signal.SIGTERM, signal.SIGKILL):
                 if end is not None:
-                    self._process.send_signal(end)
+                    os.killpg(self._process.pid, end)  # it has a session of its own, so a group, too
                 try:
                     self._process.wait(_END_GRACE_S)
                     break

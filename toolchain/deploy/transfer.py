@@ -75,7 +75,8 @@ class Need:
 
 def blob_of_bytes(sha256: str, data: bytes) -> Blob:
     """Return the blob of bytes in memory."""
-    return Blob(sha256, len(data), lambda: (data,))
+    starts = range(0, len(data), _CHUNK_BYTES)
+    return Blob(sha256, len(data), lambda: (data[start : start + _CHUNK_BYTES] for start in starts))
 
 
 def blob_of_file(sha256: str, path: Path, size_bytes: int) -> Blob:

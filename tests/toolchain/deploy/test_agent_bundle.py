@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 import zipfile
@@ -37,4 +38,4 @@ def test_runs_isolated_and_knows_its_own_hash(tmp_path: Path) -> None:
     command = [sys.executable, "-I", "-S", str(path), "serve", "--work-dir", str(tmp_path / "work")]
     done = subprocess.run(command, input=b"", capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert f'"agent": "{bundle.agent_id}"' in done.stdout.decode()
+    assert json.loads(done.stdout)["agent"] == bundle.agent_id
