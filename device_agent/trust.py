@@ -76,12 +76,15 @@ def verify_signature(work: WorkDir, manifest: bytes, signature: bytes) -> str:
         sig.write_bytes(signature)
         allowed.write_text(get_allowed_signers(work), "utf-8")
         _check_bytes(tool, sig, manifest)
-        principal = _find_principal(tool, sig, allowed)
-        done = _run(tool, "verify", "-f", allowed, "-I", principal, "-n", NAMESPACE, "-s", sig, data=manifest)
-    if done.returncode != 0:
-        message = f"The signer {principal!r} may not sign edgepack packages: {_reason(done)}."
-        raise _untrusted(message)
-    return principal
+        reason = ""
+        for principal in _find_principals(tool, sig, allowed):
+            options = ("-f", allowed, "-I", principal, "-n", NAMESPACE, "-s", sig)
+            done = _run(tool, "verify", *options, data=manifest)
+            if done.returncode == 0:
+                return principal
+            reason = f"{principal!r} may not sign edgepack packages now: {_reason(done)}"
+    message = f"The signer is known, but {reason}."
+    raise _untrusted(message)
 
 
 def find_ssh_keygen() -> str | None:
@@ -116,20 +119,19 @@ def _check_bytes(tool: str, sig: Path, manifest: bytes) -> None:
     )
 
 
-def _find_principal(tool: str, sig: Path, allowed: Path) -> str:
+def _find_principals(tool: str, sig: Path, allowed: Path) -> list[str]:
+    """Return the principals that the first line with the signature's key names, at least one."""
     if allowed.stat().st_size == 0:
         message = "The device has no allowed signers, so it accepts no package."
         raise _untrusted(message)
     done = _run(tool, "find-principals", "-s", sig, "-f", allowed, data=b"")
-    found = done.stdout.decode("utf-8", "replace").split("\n", 1)[0]
-    # One line of the file may name several principals; any of them serves.
-    principal = next((part for part in found.split(",") if part and not part.startswith("!")), "")
-    if done.returncode != 0 or not principal:
+    found = [line for line in done.stdout.decode("utf-8", "replace").splitlines() if not line.startswith("!")]
+    if done.returncode != 0 or not found:
         message = (
             f"The key that signed this package is not among the device's allowed signers ({_reason(done)})."
         )
         raise _untrusted(message)
-    return principal
+    return found
 
 
 def _untrusted(message: str) -> AgentError:

@@ -7,6 +7,7 @@ is written than was announced.
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ def unpack_wheel(path: Path, site: Path, *, name: str, max_bytes: int) -> int:
                 raise AgentError("disk_full", message, "Free space on the device, then try again.")
             for entry, target in entries:
                 _unpack_entry(wheel, entry, site / target)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zipfile.LargeZipFile) as err:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as err:
         raise _bad_wheel(name, str(err)) from err
     return total
 

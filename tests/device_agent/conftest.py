@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,7 +72,7 @@ class Agent:
         assert line, "the agent closed its stdout"
         return json.loads(line)
 
-    def send(self, kind: str, raw: bytes = b"", **fields: Any) -> int:
+    def send(self, kind: str, /, raw: bytes = b"", **fields: Any) -> int:
         self._id += 1
         request = {"id": self._id, "type": kind, **fields}
         self.process.stdin.write(json.dumps(request).encode() + b"\n" + raw)
@@ -86,7 +87,7 @@ class Agent:
             raise AgentError(message)
         return message
 
-    def ask(self, kind: str, raw: bytes = b"", **fields: Any) -> dict[str, Any]:
+    def ask(self, kind: str, /, raw: bytes = b"", **fields: Any) -> dict[str, Any]:
         self.send(kind, raw, **fields)
         return self.answer()
 
@@ -126,12 +127,25 @@ class Agent:
         self.process.kill()
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout, self._log):
-            stream.close()
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+
+
+@pytest.fixture(scope="session")
+def blank_device(agent_file: Path, key: Key, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A work directory that trusts the key and has seen the system's runtime: saves each test the time."""
+    folder = tmp_path_factory.mktemp("blank")
+    command = [sys.executable, "-I", "-S", str(agent_file), "serve", "--work-dir", str(folder / "device")]
+    agent = Agent(command, folder / "agent.log")
+    agent.ask("trust.set", allowed_signers=key.allowed_signers)
+    assert agent.ask("probe")["facts"]["system_runtime"], "the tests' interpreter has no ai-edge-litert"
+    assert agent.close() == 0
+    return folder / "device"
 
 
 @pytest.fixture
-def work_dir(tmp_path: Path) -> Path:
-    return tmp_path / "device"
+def work_dir(tmp_path: Path, blank_device: Path) -> Path:
+    return shutil.copytree(blank_device, tmp_path / "device", symlinks=True)
 
 
 @pytest.fixture
@@ -147,8 +161,7 @@ def start_agent(agent_file: Path, work_dir: Path, tmp_path: Path) -> Iterator[Ca
 
     yield start
     for agent in started:
-        if agent.process.poll() is None:
-            agent.kill()
+        agent.kill()
 
 
 @pytest.fixture
@@ -214,7 +227,12 @@ def dense_model(weights: np.ndarray, bias: np.ndarray, batch: int = 1) -> bytes:
 
     out_size, in_size = weights.shape
     tensors = []
-    shapes = [("x", [batch, in_size]), ("w", [out_size, in_size]), ("b", [out_size]), ("y", [batch, out_size])]
+    shapes = [
+        ("x", [batch, in_size]),
+        ("w", [out_size, in_size]),
+        ("b", [out_size]),
+        ("y", [batch, out_size]),
+    ]
     for index, (name, shape) in enumerate(shapes):
         tensor = schema.TensorT()
         tensor.name, tensor.shape, tensor.type = name, shape, schema.TensorType.FLOAT32
@@ -253,8 +271,7 @@ def run_model(model: bytes, inputs: np.ndarray) -> np.ndarray:
     return np.stack(outputs)
 
 
-@pytest.fixture(scope="session")
-def contents() -> dict[str, bytes]:
+def make_contents() -> dict[str, bytes]:
     """The files of a small classifier, 8 -> 4, with 3 golden cases and 20 evaluation samples."""
     rng = np.random.default_rng(7)
     model = dense_model(rng.normal(size=(4, 8)), rng.normal(size=4))
@@ -268,40 +285,53 @@ def contents() -> dict[str, bytes]:
     return files
 
 
+def build_package(
+    files: dict[str, bytes],
+    signer: Key,
+    *,
+    entries: list[Any] | None = None,
+    provenance: dict[str, Any] | None = None,
+    **changes: Any,
+) -> BuiltPackage:
+    """Build a signed package; `entries` and `changes` replace keys of its manifest, right or wrong."""
+    case = [GoldenCase(inputs=[f"golden/{i}.in.bin"], outputs=[f"golden/{i}.out.bin"]) for i in range(3)]
+    manifest = Manifest(
+        name=changes.get("name", "dense"),
+        target="linux-x86_64",
+        precision="float32",
+        model="model.tflite",
+        inputs=[TensorSpec(name="x", shape=[1, 8], dtype="float32", layout="NC")],
+        outputs=[TensorSpec(name="y", shape=[1, 4], dtype="float32", layout="NC")],
+        runtime=RuntimeRequirement(kind="litert", min_version="2.0"),
+        files=[FileEntry(path=p, size_bytes=len(d), sha256=sha256(d)) for p, d in sorted(files.items())],
+        labels="labels.txt",
+        preprocessing=None,
+        golden=case,
+        golden_tolerance=GoldenTolerance(
+            max_error=1e-4, unit="absolute", min_top1_agreement=1.0, reason="float32"
+        ),
+        evaluation=Evaluation(inputs=["eval/x.bin"], labels="eval/labels.bin", count=20, metric="top1"),
+        quality=None,
+        provenance=provenance or {},
+    )
+    if entries is not None:
+        changes["files"] = entries
+    value = {**manifest.model_dump(mode="json"), **changes}
+    data = (json.dumps(value, sort_keys=True, indent=1) + "\n").encode()
+    return BuiltPackage(files, data, signer.sign(data), value)
+
+
+@pytest.fixture(scope="session")
+def contents() -> dict[str, bytes]:
+    return make_contents()
+
+
 @pytest.fixture(scope="session")
 def build(key: Key, contents: dict[str, bytes]) -> Callable[..., BuiltPackage]:
-    """Build signed packages: other `files`, other keys of the manifest, another `signer`."""
+    """Build packages: with more files, or as `build_package` does."""
 
-    def build(
-        files: dict[str, bytes] | None = None, *, signer: Key = key, provenance: dict[str, Any] | None = None, **changes: Any
-    ) -> BuiltPackage:
-        files = {**contents, **(files or {})}
-        manifest = Manifest(
-            name=changes.pop("name", "dense"),
-            target="linux-x86_64",
-            precision="float32",
-            model="model.tflite",
-            inputs=[TensorSpec(name="x", shape=[1, 8], dtype="float32", layout="NC")],
-            outputs=[TensorSpec(name="y", shape=[1, 4], dtype="float32", layout="NC")],
-            runtime=RuntimeRequirement(kind="litert", min_version="2.0"),
-            files=[FileEntry(path=p, size_bytes=len(d), sha256=sha256(d)) for p, d in sorted(files.items())],
-            labels="labels.txt",
-            preprocessing=None,
-            golden=[
-                GoldenCase(inputs=[f"golden/{i}.in.bin"], outputs=[f"golden/{i}.out.bin"]) for i in range(3)
-            ],
-            golden_tolerance=GoldenTolerance(
-                max_error=1e-4, unit="absolute", min_top1_agreement=1.0, reason="float32"
-            ),
-            evaluation=Evaluation(
-                inputs=["eval/x.bin"], labels="eval/labels.bin", count=20, metric="top1"
-            ),
-            quality=None,
-            provenance=provenance or {},
-        )
-        value = {**manifest.model_dump(mode="json"), **changes}
-        data = (json.dumps(value, sort_keys=True, indent=1) + "\n").encode()
-        return BuiltPackage(files, data, signer.sign(data), value)
+    def build(files: dict[str, bytes] | None = None, *, signer: Key = key, **changes: Any) -> BuiltPackage:
+        return build_package({**contents, **(files or {})}, signer, **changes)
 
     return build
 
@@ -312,18 +342,46 @@ def package(build: Callable[..., BuiltPackage]) -> BuiltPackage:
 
 
 @pytest.fixture
-def trusting(agent: Agent, key: Key) -> Agent:
-    """An agent whose device trusts the key."""
-    agent.ask("trust.set", allowed_signers=key.allowed_signers)
+def device(agent: Agent, package: BuiltPackage) -> Agent:
+    """An agent whose device has the package installed."""
+    agent.upload(package)
+    agent.install(package)
     return agent
 
 
-@pytest.fixture
-def device(trusting: Agent, package: BuiltPackage) -> Agent:
-    """An agent whose device has the package installed."""
-    trusting.upload(package)
-    trusting.install(package)
-    return trusting
+# Runtimes
+
+
+def make_wheel(path: Path, files: dict[str, str | bytes]) -> bytes:
+    """Write a wheel of the given files and return its bytes."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
+        for name, content in files.items():
+            wheel.writestr(name, content)
+    return path.read_bytes()
+
+
+def runtime_wheel(folder: Path, interpreter: str) -> bytes:
+    """A wheel of a `tflite_runtime` whose `interpreter.py` is given; NumPy comes from the system."""
+    files = {
+        "tflite_runtime/__init__.py": "",
+        "tflite_runtime/interpreter.py": interpreter,
+        "tflite_runtime-2.14.0.dist-info/METADATA": "Name: tflite-runtime\nVersion: 2.14.0\n",
+        "tflite_runtime-2.14.0.data/platlib/tflite_runtime/extra.py": "",
+        "tflite_runtime-2.14.0.data/scripts/tool": "#!python",
+    }
+    return make_wheel(folder / "w.whl", files)
+
+
+WHEEL_NAME = "tflite_runtime-2.14.0-py3-none-any.whl"
+
+
+def install_runtime(agent: Agent, wheel: bytes, name: str = WHEEL_NAME) -> dict[str, Any]:
+    agent.put(wheel)
+    runtime_id = sha256(f"{name} {sha256(wheel)}\n".encode())
+    wheels = [{"filename": name, "sha256": sha256(wheel)}]
+    return agent.ask(
+        "runtime.install", runtime_id=runtime_id, kind="tflite-runtime", wheels=wheels, owner=OWNER
+    )
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -332,7 +390,7 @@ def tree(folder: Path) -> dict[str, str]:
     for path in sorted(folder.rglob("*")):
         relative = str(path.relative_to(folder))
         if path.is_symlink():
-            found[relative] = f"-> {os.readlink(path)}"
+            found[relative] = f"-> {path.readlink()}"
         elif path.is_file():
             found[relative] = sha256(path.read_bytes())
     return found
