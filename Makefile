@@ -47,7 +47,7 @@ bench: setup-test ## Speed and memory, side by side with peers (minutes)
 
 lock: $(UV) ## Resolve the development dependencies again
 	$(UV) pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate --upgrade \
-	  --extra tensorflow --extra onnx --extra images --extra dev pyproject.toml --output-file requirements/dev.txt
+	  --extra tensorflow --extra onnx --extra images --extra postgresql --extra dev pyproject.toml --output-file requirements/dev.txt
 
 setup: setup-demo
 
@@ -60,13 +60,13 @@ $(UV):
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
 $(VENV)/.demo: pyproject.toml requirements/dev.txt | system-demo $(UV)
-	@echo "==> Installing edgepack (about 20 s)"
-	@$(UV) pip install --python $(BIN)/python --quiet --constraints requirements/dev.txt --editable .
+	@echo "==> Installing edgepack (about 30 s; TensorFlow among it, to read the example's Keras file)"
+	@$(UV) pip install --python $(BIN)/python --quiet --constraints requirements/dev.txt --editable '.[tensorflow]'
 	@touch $@
 
 $(VENV)/.test: pyproject.toml requirements/dev.txt | system-test $(UV)
 	@echo "==> Installing edgepack with what its tests need (about 1 min; TensorFlow among it)"
-	@$(UV) pip install --python $(BIN)/python --quiet --constraints requirements/dev.txt --editable '.[tensorflow,onnx,images,dev]'
+	@$(UV) pip install --python $(BIN)/python --quiet --constraints requirements/dev.txt --editable '.[tensorflow,onnx,images,postgresql,dev]'
 	@touch $@ $(VENV)/.demo
 
 setup-demo: $(VENV)/.demo

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgepack.targets.registry import ensure_buildable, find_target
-from edgepack.toolchain.build import Build, BuildRequest, import_stage
+from edgepack.toolchain.build import Build
 from edgepack.toolchain.build import build as run_build
 from edgepack.toolchain.errors import ProjectError
 from edgepack.toolchain.progress import Report, silent
 from edgepack.toolchain.project import Project, is_hook, load_project, package_name
+from edgepack.toolchain.stages import BuildRequest, import_stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -312,7 +313,7 @@ def _precisions(
         if precision not in PRECISIONS:
             message = f"'{precision}' is no precision.{nearest(precision, PRECISIONS)}"
             raise ProjectError(message, remedy=f"Use one of: {', '.join(PRECISIONS)}.")
-    return chosen  # type: ignore[return-value] - checked against the literal just above
+    return tuple(precision for precision in PRECISIONS if precision in chosen)
 
 
 @dataclass(frozen=True)

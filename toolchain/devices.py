@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgepack.targets.registry import find_target
 from edgepack.toolchain.deploy import known_hosts, remote
 from edgepack.toolchain.deploy.agent_session import open_session
-from edgepack.toolchain.deploy.health import Finding, examine
+from edgepack.toolchain.deploy.health import Check, examine
 from edgepack.toolchain.deploy.inventory import LAB_NAME, Device, Lab, find_lab, load_lab, make_device
 from edgepack.toolchain.deploy.inventory_edit import add_device as append_device
 from edgepack.toolchain.deploy.inventory_edit import remove_device as cut_device
@@ -19,7 +19,6 @@ from edgepack.toolchain.errors import HostKeyError
 if TYPE_CHECKING:
     from edgepack.toolchain.deploy.connection import Cancellation
     from edgepack.toolchain.deploy.known_hosts import HostKey
-    from edgepack.toolchain.deploy.messages import Facts
 
 
 def lab_path(lab: Path | None) -> Path:
@@ -139,32 +138,6 @@ def trust_signer(name: str, signer: str, *, replace: bool, lab: Path | None) -> 
 def _key_of(line: str) -> str:
     """Return the base64 of the key on a line of allowed signers."""
     return max(line.split(), key=len, default="")
-
-
-@dataclass(frozen=True)
-class Check:
-    """What a device has and what it lacks.
-
-    Attributes:
-        device: Its name.
-        facts: What the agent found out.
-        installed: Name and version of each installed package.
-        findings: What it lacks.
-    """
-
-    device: str
-    facts: Facts
-    installed: tuple[str, ...]
-    findings: tuple[Finding, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return this check as JSON values."""
-        return {
-            "device": self.device,
-            "facts": self.facts.model_dump(mode="json"),
-            "installed": list(self.installed),
-            "findings": [asdict(finding) for finding in self.findings],
-        }
 
 
 def check_device(device: Device, lab: Lab, cancellation: Cancellation) -> Check:

@@ -6,7 +6,6 @@ Facts that drift when they are kept by hand (exit codes, help texts, schemas) ar
 from __future__ import annotations
 
 import importlib
-import json
 import sys
 from pathlib import Path
 
@@ -69,19 +68,18 @@ def cli_help() -> str:
 _WIDTH = {"terminal_width": 100, "max_content_width": 100}
 
 
-def schema(model: str) -> str:
-    """Return the JSON Schema of a pydantic model, named `module:Class`."""
-    module, _, name = model.partition(":")
-    value = getattr(importlib.import_module(module), name).model_json_schema()
-    value = {"$schema": "https://json-schema.org/draft/2020-12/schema", **value}
-    return json.dumps(value, indent=2, sort_keys=True) + "\n"
+def schema(name: str) -> str:
+    """Return a published JSON Schema."""
+    from edgepack.toolchain.results.json_schema import published_schemas
+
+    return published_schemas()[name]
 
 
 GENERATED = {
     "docs/cli.md": cli_help,
     "docs/exit-codes.md": exit_codes,
-    "docs/schemas/manifest-v1.json": lambda: schema("edgepack.toolchain.packaging.manifest:Manifest"),
-    "docs/schemas/run-record-v1.json": lambda: schema("edgepack.toolchain.results.schema:RunRecord"),
+    "docs/schemas/manifest-v1.json": lambda: schema("manifest-v1.json"),
+    "docs/schemas/run-record-v1.json": lambda: schema("run-record-v1.json"),
 }
 
 

@@ -78,8 +78,7 @@ def _calibration(
     model: FloatModel, recipe: Recipe, representative: Dataset | None, folder: Path, content: bytes
 ) -> Calibration | None:
     """Return the ranges that the recipe needs; None where it needs none."""
-    wants = recipe.needs_calibration or "int4" in {recipe.precision, *(o.precision for o in recipe.overrides)}
-    if not wants:
+    if not recipe.uses_calibration:
         return None
     if representative is not None:
         return calibrate(model, representative, cache=folder, content=content)

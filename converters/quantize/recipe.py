@@ -70,6 +70,11 @@ class Recipe:
         """Whether some operator's activations become integers with fixed ranges."""
         return bool(STATIC_PRECISIONS & {self.precision, *(o.precision for o in self.overrides)})
 
+    @property
+    def uses_calibration(self) -> bool:
+        """Whether ranges of activations make the model better where there are some: int4 can do without."""
+        return self.needs_calibration or "int4" in {self.precision, *(o.precision for o in self.overrides)}
+
 
 def resolve_overrides(recipe: Recipe, graph: Graph) -> dict[int, Precision]:
     """Return operator index to the precision that an override gives it.

@@ -7,8 +7,8 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from edgepack.targets.units import format_bytes
 
@@ -36,6 +36,32 @@ class Finding:
     level: Literal["missing", "warning"]
     what: str
     remedy: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a device has and what it lacks.
+
+    Attributes:
+        device: Its name.
+        facts: What the agent found out.
+        installed: Name and version of each installed package.
+        findings: What it lacks.
+    """
+
+    device: str
+    facts: Facts
+    installed: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return this check as JSON values."""
+        return {
+            "device": self.device,
+            "facts": self.facts.model_dump(mode="json"),
+            "installed": list(self.installed),
+            "findings": [asdict(finding) for finding in self.findings],
+        }
 
 
 def examine(

@@ -32,6 +32,7 @@ _MAX_AGE_S = 7 * 24 * 3600.0
 _PIP_TIMEOUT_S = 600.0
 _NOTE = "wheel.json"
 _LOCK = threading.Lock()  # sixteen devices of one kind ask for one wheel: it is downloaded once
+_ABSENT: set[Path] = set()  # answers "there is none" hold for this process only
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,16 @@ def fetch_wheel(requirement: str, platform: WheelPlatform) -> Wheel:
     key = hashlib.sha256(json.dumps([requirement, asdict(platform)]).encode()).hexdigest()[:32]
     folder = cache_dir() / key
     with _LOCK:
+        if folder in _ABSENT:
+            raise NoSuchWheelError(requirement)
         cached = _read_cached(folder)
         if cached and time.time() - (folder / _NOTE).stat().st_mtime < _MAX_AGE_S:
             return cached
         try:
             return _download(requirement, platform, folder)
+        except NoSuchWheelError:
+            _ABSENT.add(folder)
+            raise
         except DeployError:
             if cached:
                 return cached

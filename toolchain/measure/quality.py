@@ -52,7 +52,8 @@ def device_quality(
 
 
 def _dtype(name: str) -> np.dtype[np.generic]:
-    return np.dtype(name).newbyteorder("<")
+    little_endian: np.dtype[np.generic] = np.dtype(name).newbyteorder("<")
+    return little_endian
 
 
 def _real(values: NDArray[np.generic], spec: TensorSpec, count: int) -> NDArray[np.generic]:

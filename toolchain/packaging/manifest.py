@@ -30,12 +30,14 @@ MAX_TOTAL_BYTES = 4 << 30
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-_PATH = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$")
+# Shown to people in a terminal: no control characters, which could carry escape codes.
+Line = Annotated[str, StringConstraints(max_length=1024, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
+_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 
 
 def is_safe_path(path: str) -> bool:
     """Return whether a path is relative, without `..`, of plain characters, and not too long."""
-    return len(path) <= 255 and _PATH.match(path) is not None
+    return len(path) <= 255 and _PATH.fullmatch(path) is not None
 
 
 class _Strict(BaseModel):
@@ -56,10 +58,10 @@ class TensorSpec(_Strict):
         zero_point: Quantization zero point; None for a float tensor.
     """
 
-    name: str = Field(max_length=1024)
+    name: Line
     shape: Annotated[list[Annotated[int, Field(ge=1, le=1 << 31)]], Field(max_length=8)]
     dtype: Literal["float32", "float16", "int8", "uint8", "int16", "int32", "int64", "bool"]
-    layout: str | None = None
+    layout: Line | None = None
     scale: float | None = None
     zero_point: int | None = None
 
@@ -107,7 +109,7 @@ class GoldenTolerance(_Strict):
     max_error: Annotated[float, Field(ge=0)]
     unit: Literal["quantized_steps", "absolute"]
     min_top1_agreement: Annotated[float, Field(ge=0, le=1)] | None
-    reason: str
+    reason: Line
 
 
 class Evaluation(_Strict):
@@ -123,7 +125,7 @@ class Evaluation(_Strict):
     inputs: list[str]
     labels: str | None
     count: Annotated[int, Field(ge=1, le=1_000_000)]
-    metric: str
+    metric: Line
 
 
 class Quality(_Strict):
@@ -139,7 +141,7 @@ class Quality(_Strict):
         top1_agreement: Share of samples whose arg max agrees between float and packaged model.
     """
 
-    metric: str | None
+    metric: Line | None
     float_value: float | None
     deployed_value: float | None
     count: int
@@ -153,7 +155,7 @@ class Manifest(_Strict):
     schema_version: Literal[1] = 1
     name: Name
     target: Name
-    precision: str
+    precision: Line
     model: str
     inputs: Annotated[list[TensorSpec], Field(min_length=1, max_length=64)]
     outputs: Annotated[list[TensorSpec], Field(min_length=1, max_length=64)]

@@ -1,15 +1,11 @@
 """Publish the JSON Schemas of edgepack's formats.
 
-    python -m edgepack.toolchain.results.json_schema docs/schemas
-
-The classes are the source; the files in `docs/schemas` are written from them and checked by a test.
+The classes are the source; `make format` writes the files in `docs/schemas` from them, `make check` compares.
 """
 
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgepack.toolchain.packaging.manifest import Manifest
@@ -27,17 +23,6 @@ def published_schemas() -> dict[str, str]:
     return {name: _text(model) for name, model in _PUBLISHED.items()}
 
 
-def write_schemas(folder: Path) -> None:
-    """Write every schema to a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in published_schemas().items():
-        (folder / name).write_text(text, encoding="utf-8")
-
-
 def _text(model: type[BaseModel]) -> str:
     schema = {"$schema": _DIALECT, **model.model_json_schema(mode="serialization")}
     return json.dumps(schema, indent=2, sort_keys=True) + "\n"
-
-
-if __name__ == "__main__":
-    write_schemas(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/schemas"))

@@ -235,7 +235,7 @@ def _engine(location: str) -> Engine:
         raise ProjectError(message, remedy=remedy) from err
     except ImportError as err:
         message = f"A PostgreSQL store needs a driver that is not installed: {err}."
-        raise ProjectError(message, remedy='Run: pip install "psycopg[binary]"') from err
+        raise ProjectError(message, remedy='Run: pip install "edgepack[postgresql]"') from err
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DBAPI connection
