@@ -55,6 +55,7 @@ class BuildOptions:
     Attributes:
         name: The package's name.
         batch: Batch size of the model.
+        layout: "nhwc" or "as-is": layout of the images of a PyTorch model.
         representative: Samples that calibrate.
         evaluation: Samples that judge.
         labels: Class names, one a line.
@@ -69,6 +70,7 @@ class BuildOptions:
 
     name: str | None = None
     batch: int | None = None
+    layout: str | None = None
     representative: StrPath | None = None
     evaluation: StrPath | None = None
     labels: StrPath | None = None
@@ -281,7 +283,7 @@ def _with_options(project: Project, options: BuildOptions) -> Project:
     settings = project.settings
     data = {key: _absolute(str(value)) for key in _DATA_KEYS if (value := getattr(options, key)) is not None}
     sections = {
-        "model": _given(batch=options.batch),
+        "model": _given(batch=options.batch, layout=options.layout),
         "data": data,
         "quality": _given(metric=options.metric, max_drop=options.max_drop),
         "build": _given(io=options.io, output=_absolute(str(options.output)) if options.output else None),

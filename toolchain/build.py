@@ -107,6 +107,10 @@ def _run(request: BuildRequest, into: Path, report: Report) -> dict[str, Any]:
     report("pack and sign", 4, _STEPS)
     package = _pack(request, model, verification, judge, into)
     warnings = [w for data in (representative, evaluation) if data for w in data.warnings]
+    if model.precision == "as-is":
+        warnings.append(
+            f"{request.source} came quantized; it is packed as it is, not as {request.precision}."
+        )
     return {"summary": _summary(request, model, verification, package).to_dict(), "warnings": warnings}
 
 
@@ -119,6 +123,7 @@ def _reads(request: BuildRequest) -> dict[str, Any]:
         "target": asdict(request.target),
         "precision": request.precision,
         "batch": request.settings.model.batch,
+        "layout": request.settings.model.layout,
         "data": data.model_dump(mode="json"),
         "data_files": [
             fingerprint(source, request.folder) for source in (data.representative, data.evaluation) if source

@@ -36,6 +36,7 @@ class ModelSection(Section):
     path: str | None = None
     name: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
     batch: int = Field(default=1, ge=1, le=1024)
+    layout: Literal["nhwc", "as-is"] = "nhwc"
 
 
 class PreprocessingSection(Section):

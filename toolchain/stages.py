@@ -94,15 +94,19 @@ def import_stage(request: BuildRequest) -> FloatModel | QuantizedModel:
     """
     from edgepack.converters.importers.registry import import_model
 
-    batch = request.settings.model.batch
+    model = request.settings.model
 
     def make(folder: Path) -> Mapping[str, Any]:
-        return _dump(import_model(request.source, name=request.name, batch=batch, folder=folder))
+        imported = import_model(
+            request.source, name=request.name, batch=model.batch, folder=folder, layout=model.layout
+        )
+        return _dump(imported)
 
     reads = {
         "model": fingerprint(request.source, request.folder),
         "name": request.name,
-        "batch": batch,
+        "batch": model.batch,
+        "layout": model.layout,
         "tools": tool_versions(*TOOLS, *FRAMEWORKS),
     }
     return _load(*request.workdir.stage("import", reads, make))

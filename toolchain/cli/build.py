@@ -42,6 +42,11 @@ def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Type of inputs and outputs of an integer model.",
         ),
         click.option("--batch", type=click.IntRange(1, 1024), help="Batch size. [default: 1]"),
+        click.option(
+            "--layout",
+            type=click.Choice(["nhwc", "as-is"]),
+            help="Layout of the images of a PyTorch model. [default: nhwc]",
+        ),
         click.option("--name", help="The package's name on a device."),
         click.option("--key", type=_FILE, help="The OpenSSH private key that signs."),
         click.option("--output", "-o", type=_FILE, help="The folder for packages. [default: dist]"),

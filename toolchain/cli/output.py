@@ -95,13 +95,29 @@ def show_failure(kind: str, message: str, remedy: str, exit_code: int) -> None:
     stderr.print(Text.assemble(("  help: ", "bold"), remedy))
 
 
+@functools.lru_cache(maxsize=1)
+def _show_log() -> None:
+    """Show what edgepack's own modules log, from INFO up, on stderr."""
+    import logging
+
+    class Lines(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            note(record.getMessage())
+
+    logger = logging.getLogger("edgepack")
+    logger.addHandler(Lines())
+    logger.setLevel(logging.INFO)
+
+
 @contextmanager
 def progress(title: str) -> Iterator[Report]:
     """Show one live row for a piece of work; yields `report(stage, done, total)`.
 
-    On a terminal the row moves; in a log each new stage is one line.
+    On a terminal the row moves; in a log each new stage is one line. What a stage logs meanwhile (an installation
+    that takes minutes, say) is shown too.
     """
     stderr = console(stderr=True)
+    _show_log()
     if not stderr.is_terminal:
         last = ""
 
