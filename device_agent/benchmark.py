@@ -6,6 +6,7 @@ it only waits (`measure.py` holds the rules of measuring).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import traceback
@@ -91,9 +92,9 @@ def run_job(work: WorkDir, job_id: str) -> int:
         failure = AgentError("internal", message, "This is a bug in edgepack; please report it.")
     else:
         return 0
-    write_json(
-        folder / "failure.json", {"code": failure.code, "message": failure.message, "remedy": failure.remedy}
-    )
+    about = {"code": failure.code, "message": failure.message, "remedy": failure.remedy}
+    with contextlib.suppress(OSError):  # a full disk takes no failure either: the job is lost then
+        write_json(folder / "failure.json", about)
     return 1
 
 

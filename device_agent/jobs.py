@@ -55,7 +55,10 @@ def start(work: WorkDir, *, name: str, spec: dict[str, Any], owner: str, agent: 
     try:
         package_id = apps.require_current(work, name)
         runtime_id = apps.version_note(work, name, package_id)["runtime"]
-        find_runtime(work, str(runtime_id))
+        if runtime_id is None:
+            message = f"Nothing says with which runtime {name!r} was installed: its versions.json is damaged."
+            raise AgentError("not_installed", message, "Install it again with `edgepack deploy`.")
+        find_runtime(work, runtime_id)
         folder.mkdir(mode=0o700)
         order = {
             "job_id": job_id,
@@ -216,6 +219,9 @@ def _no_record(folder: Path) -> AgentError:
         return AgentError(failure["code"], failure["message"], failure["remedy"])
     if state == "running":
         return bad_request(f"jobs.fetch: the job {folder.name} still runs.")
-    why = {"cancelled": "it was cancelled", "lost": "its process is gone: power was cut, or memory ran out"}
+    why = {
+        "cancelled": "it was cancelled",
+        "lost": "its process is gone (power was cut, memory ran out, or the disk was full)",
+    }
     message = f"The job {folder.name} left no record: {why.get(state, state)}."
     return AgentError("job_failed", message, "Start it again with `edgepack bench`.")

@@ -5,7 +5,7 @@ Rules:
       for milliseconds.
     * Its holder renews it. It is void when the holder's process is gone, when the machine was started
       anew since, or when it was not renewed in time (the holder hangs).
-    * Time is counted from boot: a Raspberry Pi's wall clock jumps by years when it first hears of NTP.
+    * Time is the monotonic clock's: a Raspberry Pi's wall clock jumps by years when it first hears of NTP.
     * A holder checks that the lease is still its own before the step that cannot be taken back.
 """
 
@@ -60,7 +60,7 @@ class Lease:
         if not isinstance(note, dict) or note.get("token") != self.token:
             message = "The lease on this device was lost: it expired, and somebody else took it over."
             raise AgentError("busy", message, "Try again when the device is free.")
-        write_json(self._path, {**note, **changes, "expires_uptime_ns": _expiry()})
+        write_json(self._path, {**note, **changes, "expires_clock_ns": _expiry()})
 
     def hand_over(self, pid: int) -> None:
         """Make another process the holder, which is this lease's from now on (`adopt`), not this process's.
@@ -124,7 +124,7 @@ def acquire(work: WorkDir, *, owner: str, purpose: str) -> Lease:
                 "owner": owner,
                 "purpose": purpose,
                 "token": lease.token,
-                "expires_uptime_ns": _expiry(),
+                "expires_clock_ns": _expiry(),
                 **process.identify(os.getpid()),
             },
         )
@@ -163,19 +163,19 @@ def heal_if_free(work: WorkDir) -> None:
 
 
 def _expiry() -> int:
-    return process.uptime_ns() + int(LIFETIME_S * 1e9)
+    return process.clock_ns() + int(LIFETIME_S * 1e9)
 
 
 def _living_note(work: WorkDir) -> dict[str, Any] | None:
     note = read_json(work.root / "lease.json")
     if not isinstance(note, dict) or not process.is_alive(note):
         return None
-    expires = note.get("expires_uptime_ns")
-    return note if isinstance(expires, int) and expires > process.uptime_ns() else None
+    expires = note.get("expires_clock_ns")
+    return note if isinstance(expires, int) and expires > process.clock_ns() else None
 
 
 def _busy(note: dict[str, Any]) -> AgentError:
-    left_s = (note["expires_uptime_ns"] - process.uptime_ns()) / 1e9
+    left_s = (note["expires_clock_ns"] - process.clock_ns()) / 1e9
     until = time.strftime("%H:%M:%S", time.localtime(time.time() + left_s))
     message = (
         f"{note.get('owner')} is {note.get('purpose')} on this device; "

@@ -50,6 +50,9 @@ def is_alive(note: dict[str, Any]) -> bool:
     return True
 
 
-def uptime_ns() -> int:
-    """Return nanoseconds since boot, asleep or awake: unlike the wall clock it never jumps."""
-    return time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+def clock_ns() -> int:
+    """Return nanoseconds on a clock that all processes of this boot share, and that never jumps.
+
+    It stands still while the machine sleeps, as everybody on it does.
+    """
+    return time.monotonic_ns()

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .layout import WorkDir
 
 _CPU = Path("/sys/devices/system/cpu")
-_HWMON = Path("/sys/class/hwmon")
+_CLASS = Path("/sys/class")
 # Source: Arm's Main ID Register, PartNum of implementer 0x41, as in the kernel's asm/cputype.h.
 _ARM_PARTS = {
     "0xb76": "ARM1176",
@@ -201,10 +201,9 @@ def _clocks_hz() -> list[int] | None:
 
 def _temperatures_c() -> list[dict[str, Any]] | None:
     """Return the thermal zones, or where there are none hwmon's; the kernel counts in 1/1000 °C."""
-    zones = [(zone / "type", zone / "temp") for zone in _list("/sys/class/thermal", "thermal_zone*")]
-    chips = [
-        (chip / "name", path) for chip in _list(_HWMON, "hwmon*") for path in sorted(chip.glob("temp*_input"))
-    ]
+    zones = [(zone / "type", zone / "temp") for zone in _list(_CLASS / "thermal", "thermal_zone*")]
+    inputs = _list(_CLASS / "hwmon", "hwmon*/temp*_input")
+    chips = [(path.parent / "name", path) for path in inputs]
     values = [(_text(name), _number(path)) for name, path in zones or chips]
     known = [{"name": name, "value": value / 1000} for name, value in values if value is not None]
     return known or None
@@ -213,14 +212,14 @@ def _temperatures_c() -> list[dict[str, Any]] | None:
 def _power_sensors() -> list[dict[str, Any]]:
     """Return what could measure power: INA chips and the like, RAPL, batteries."""
     found = []
-    for chip in _list(_HWMON, "hwmon*"):
+    for chip in _list(_CLASS / "hwmon", "hwmon*"):
         pairs = list(chip.glob("in*_input")) and list(chip.glob("curr*_input"))
         if list(chip.glob("power*_input")) or pairs:
             found.append(_sensor("hwmon", chip, _text(chip / "name")))
-    for zone in _list("/sys/class/powercap", "*:*"):
+    for zone in _list(_CLASS / "powercap", "*:*"):
         if _number(zone / "energy_uj") is not None:
             found.append(_sensor("powercap", zone, _text(zone / "name")))
-    for supply in _list("/sys/class/power_supply", "*"):
+    for supply in _list(_CLASS / "power_supply", "*"):
         if _text(supply / "type") == "Battery" and _number(supply / "current_now") is not None:
             found.append(_sensor("power_supply", supply, supply.name))
     return found
@@ -230,9 +229,9 @@ def _sensor(driver: str, path: Path, name: str | None) -> dict[str, Any]:
     return {"driver": driver, "name": name, "path": str(path)}
 
 
-def _list(folder: str | Path, pattern: str) -> list[Path]:
+def _list(folder: Path, pattern: str) -> list[Path]:
     try:
-        return sorted(Path(folder).glob(pattern))
+        return sorted(folder.glob(pattern))
     except OSError:
         return []
 

@@ -37,8 +37,8 @@ def note(work: WorkDir) -> dict[str, Any]:
 
 
 def write_note(work: WorkDir, who: dict[str, Any], seconds_left: float = 100.0, **changes: Any) -> None:
-    expires = process.uptime_ns() + int(seconds_left * 1e9)
-    value = {"owner": "bob@desk", "purpose": "installing", "token": "x", "expires_uptime_ns": expires}
+    expires = process.clock_ns() + int(seconds_left * 1e9)
+    value = {"owner": "bob@desk", "purpose": "installing", "token": "x", "expires_clock_ns": expires}
     (work.root / "lease.json").write_text(json.dumps({**value, **who, **changes}))
 
 
@@ -74,8 +74,8 @@ def test_a_living_holder_is_respected(work: WorkDir, stranger: dict[str, Any]) -
         {"start_ticks": 1},
         {"pid": 1 << 30},
         {"pid": "1"},
-        {"expires_uptime_ns": 5},
-        {"expires_uptime_ns": None},
+        {"expires_clock_ns": 5},
+        {"expires_clock_ns": None},
     ],
 )
 def test_a_stale_lease_is_taken_over(
@@ -113,9 +113,9 @@ def test_a_holder_that_lost_it_is_told_before_it_commits(work: WorkDir, stranger
 
 def test_renewal_moves_the_expiry(work: WorkDir) -> None:
     with lease.hold(work, owner="ann", purpose="testing") as held:
-        before = note(work)["expires_uptime_ns"]
+        before = note(work)["expires_clock_ns"]
         held.check()
-        assert note(work)["expires_uptime_ns"] > before
+        assert note(work)["expires_clock_ns"] > before
 
 
 def test_hand_over(work: WorkDir, stranger: dict[str, Any]) -> None:

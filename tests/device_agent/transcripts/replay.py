@@ -32,12 +32,20 @@ EXAMPLES: dict[str, Any] = {
     "work_dir": "/home/pi/.edgepack",
 }
 # Fields whose values differ from run to run and from device to device.
-_VOLATILE = {
-    *EXAMPLES,
-    *"base64 clock clocks_hz cpu disk facts facts_after facts_before governor job_id libc libstdcxx".split(),
-    *"machine max_error memory message model numpy python remedy runtime stopped_by temperatures_c".split(),
-    *"version warmup_runs".split(),
+_DEVICE = {"clock", "clocks_hz", "cpu", "disk", "facts", "facts_after", "facts_before", "governor", "libc"}
+_DEVICE |= {
+    "libstdcxx",
+    "machine",
+    "memory",
+    "model",
+    "numpy",
+    "python",
+    "runtime",
+    "temperatures_c",
+    "version",
 }
+_RUN = {"base64", "job_id", "max_error", "message", "remedy", "stopped_by", "warmup_runs"}
+_VOLATILE = {*EXAMPLES, *_DEVICE, *_RUN}
 
 
 def anonymous(value: Any) -> Any:
