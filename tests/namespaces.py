@@ -76,6 +76,8 @@ class Namespaces:
                 ip("netns", "add", name)
                 stack.callback(ip, "netns", "del", name)
                 ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", name)
+                # The kernel takes a namespace down later, and its cable with it: do not wait for that.
+                stack.callback(ip, "link", "del", name)
                 ip("link", "set", name, "master", bridge, "up")
                 ip("-n", name, "link", "set", "lo", "up")
                 ip("-n", name, "addr", "add", f"{net}.{number}/24", "dev", "eth0")

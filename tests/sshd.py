@@ -1,7 +1,7 @@
 """A real OpenSSH server on this machine: own configuration, keys and port, ended by pid.
 
-    with Sshd.start(tmp_path) as server:
-        device, lab = server.device("pi"), server.lab()
+with Sshd.start(tmp_path) as server:
+    device, lab = server.device("pi"), server.lab()
 """
 
 from __future__ import annotations
@@ -69,8 +69,14 @@ class Sshd:
     @classmethod
     @contextlib.contextmanager
     def start(
-        cls, folder: Path, *, address: str = "127.0.0.1", port: int | None = None, namespace: str | None = None,
-        options: tuple[str, ...] = (), identity: Path | None = None,
+        cls,
+        folder: Path,
+        *,
+        address: str = "127.0.0.1",
+        port: int | None = None,
+        namespace: str | None = None,
+        options: tuple[str, ...] = (),
+        identity: Path | None = None,
     ) -> Iterator[Sshd]:
         """Start a server and end it, with its sessions, afterwards.
 

@@ -1,4 +1,4 @@
-"""What the agent may answer about benchmark jobs (`device_agent/PROTOCOL.md`), checked before anything uses it.
+"""What the agent may answer about benchmark jobs (`device_agent/PROTOCOL.md`), checked before it is used.
 
 The record of a job itself is checked where results are made (`results/job_record.py`).
 """
@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from edgepack.toolchain.deploy.messages import Count, Message, Text
-from edgepack.toolchain.packaging.manifest import Name, Sha256
+from edgepack.toolchain.packaging.manifest import Name, Sha256  # noqa: TC001 - pydantic reads them
 
 JobId = Annotated[str, StringConstraints(pattern=r"^[0-9]{8}T[0-9]{6}-[0-9a-f]{8}$")]
 JobState = Literal["running", "finished", "failed", "cancelled", "lost"]

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HELLO = {
-    "type": "hello", "protocol": 1, "agent": "a", "python": "3.11.2", "machine": "x", "pid": 1, "work_dir": "/w",
+    "type": "hello", "protocol": 1, "agent": "a", "python": "3.11.2", "machine": "x", "pid": 1,
+    "work_dir": "/w",
 }  # fmt: skip
 
 
@@ -45,7 +46,7 @@ def test_trust_travels_both_ways(local: Device, lab: Lab, signers: str) -> None:
 
 def test_errors_of_the_agent_keep_code_and_remedy(local: Device, lab: Lab) -> None:
     with open_session(local, lab) as session:
-        with pytest.raises(AgentError, match="^local: ") as caught:
+        with pytest.raises(AgentError, match=r"^local: ") as caught:
             remote.rollback(session, "none")
         assert caught.value.code == "not_installed"
         assert caught.value.remedy
@@ -74,9 +75,11 @@ def test_agent_is_sent_once(sshd: Sshd, tmp_path: Path) -> None:
 @needs_sshd
 def test_no_python_on_the_device(sshd: Sshd) -> None:
     device = sshd.device(python="/none/python3")
-    with pytest.raises(DeployError, match="has no Python at '/none/python3'") as caught:
-        with open_session(device, sshd.lab()):
-            pass
+    with (
+        pytest.raises(DeployError, match="has no Python at '/none/python3'") as caught,
+        open_session(device, sshd.lab()),
+    ):
+        pass
     assert "apt install python3" in caught.value.remedy
 
 
@@ -88,7 +91,9 @@ def fake_python(tmp_path: Path, local: Device) -> Callable[[str], Device]:
         path = tmp_path / "python3"
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
-        return local.model_copy(update={"python": str(path), "answer_timeout_s": 5.0, "connect_timeout_s": 5.0})
+        return local.model_copy(
+            update={"python": str(path), "answer_timeout_s": 5.0, "connect_timeout_s": 5.0}
+        )
 
     return make
 
@@ -98,22 +103,27 @@ def answering(*answers: object, hello: object = HELLO) -> str:
     lines = [hello, *answers]
     texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
     quoted = [text.replace("'", "'\\''") for text in texts]
-    return f"printf '%s\\n' '{quoted[0]}'\n" + "\n".join(f"read x; printf '%s\\n' '{text}'" for text in quoted[1:])
+    return f"printf '%s\\n' '{quoted[0]}'\n" + "\n".join(
+        f"read x; printf '%s\\n' '{text}'" for text in quoted[1:]
+    )
 
 
 def test_python_that_is_too_old(fake_python: Callable[[str], Device], lab: Lab) -> None:
-    """The script that receives the agent says so itself; here an old Python is played by the exit code it gives."""
+    """The script that receives the agent says so; an old Python is played by the status it would give."""
     device = fake_python('case "$1" in -I) exit 2;; *) echo 3.7.3 >&2; exit 3;; esac')
-    with pytest.raises(DeployError, match="'3.7.3.*needs 3.9 or later"):
-        with open_session(device, lab):
-            pass
+    with pytest.raises(DeployError, match=r"'3.7.3.*needs 3.9 or later"), open_session(device, lab):
+        pass
 
 
 def test_no_room_for_the_agent(local: Device, lab: Lab) -> None:
     device = local.model_copy(update={"work_dir": "/dev/null/edgepack"})
-    with pytest.raises(DeployError, match="cannot be stored in /dev/null/edgepack.*Not a directory") as caught:
-        with open_session(device, lab):
-            pass
+    with (
+        pytest.raises(
+            DeployError, match=r"cannot be stored in /dev/null/edgepack.*Not a directory"
+        ) as caught,
+        open_session(device, lab),
+    ):
+        pass
     assert "work_dir" in caught.value.remedy
 
 
@@ -128,9 +138,11 @@ def test_damaged_agent_is_named(local: Device, lab: Lab, tmp_path: Path) -> None
 @pytest.mark.parametrize("protocol", [0, 2, "1", None])
 def test_unknown_protocol(fake_python: Callable[[str], Device], lab: Lab, protocol: object) -> None:
     device = fake_python(answering(hello={**HELLO, "protocol": protocol}))
-    with pytest.raises(AgentError, match="speaks protocol .*this edgepack speaks 1") as caught:
-        with open_session(device, lab):
-            pass
+    with (
+        pytest.raises(AgentError, match=r"speaks protocol .*this edgepack speaks 1") as caught,
+        open_session(device, lab),
+    ):
+        pass
     assert "upgrade" in caught.value.remedy
 
 
@@ -150,9 +162,8 @@ def test_login_script_that_prints(fake_python: Callable[[str], Device], lab: Lab
     ],
 )
 def test_no_greeting(fake_python: Callable[[str], Device], lab: Lab, script: str, expected: str) -> None:
-    with pytest.raises((AgentError, DeployError), match=expected):
-        with open_session(fake_python(script), lab):
-            pass
+    with pytest.raises((AgentError, DeployError), match=expected), open_session(fake_python(script), lab):
+        pass
 
 
 @pytest.mark.parametrize(
@@ -169,41 +180,53 @@ def test_no_greeting(fake_python: Callable[[str], Device], lab: Lab, script: str
         ("x" * (MAX_LINE_BYTES + 2), "line of more than"),
     ],
 )
-def test_hostile_answers(fake_python: Callable[[str], Device], lab: Lab, answer: object, expected: str) -> None:
+def test_hostile_answers(
+    fake_python: Callable[[str], Device], lab: Lab, answer: object, expected: str
+) -> None:
     text = answer if isinstance(answer, str) else json.dumps(answer)
-    script = answering("@").replace("'@'", f"\"$(cat {lab.known_hosts})\"") if len(text) > 1000 else answering(answer)
+    script = (
+        answering("@").replace("'@'", f'"$(cat {lab.known_hosts})"')
+        if len(text) > 1000
+        else answering(answer)
+    )
     lab.known_hosts.write_text(text)
-    device = fake_python(script if len(text) <= 1000 else f"{answering()}\nread x; cat {lab.known_hosts}; echo")
-    with open_session(device, lab) as session:
-        with pytest.raises(AgentError, match=expected) as caught:
-            session.request("probe", Probe)
+    device = fake_python(
+        script if len(text) <= 1000 else f"{answering()}\nread x; cat {lab.known_hosts}; echo"
+    )
+    with open_session(device, lab) as session, pytest.raises(AgentError, match=expected) as caught:
+        session.request("probe", Probe)
     assert caught.value.code == "protocol"
     assert len(caught.value.message) < 1000
 
 
 def test_terminal_codes_of_a_device_are_not_passed_on(fake_python: Callable[[str], Device], lab: Lab) -> None:
     answer = {"id": 1, "type": "error", "code": "internal", "message": "\x1b[2Jgone\n", "remedy": "\x07beep"}
-    with open_session(fake_python(answering(answer)), lab) as session:
-        with pytest.raises(AgentError) as caught:
-            session.request("probe", Probe)
+    with open_session(fake_python(answering(answer)), lab) as session, pytest.raises(AgentError) as caught:
+        session.request("probe", Probe)
     assert caught.value.code == "internal"
     assert (caught.value.message + caught.value.remedy).isprintable()
 
 
 def test_agent_that_ends_in_a_request(fake_python: Callable[[str], Device], lab: Lab) -> None:
-    with open_session(fake_python(answering() + "\nread x; echo MemoryError >&2; exit 9"), lab) as session:
-        with pytest.raises(AgentError, match="ended with status 9. MemoryError") as caught:
-            session.request("probe", Probe)
+    with (
+        open_session(fake_python(answering() + "\nread x; echo MemoryError >&2; exit 9"), lab) as session,
+        pytest.raises(AgentError, match=r"ended with status 9. MemoryError") as caught,
+    ):
+        session.request("probe", Probe)
     assert caught.value.code == "agent_ended"
-    with open_session(fake_python(answering() + "\nread x; kill -9 $$"), lab) as session:
-        with pytest.raises(AgentError, match="was killed"):
-            session.request("probe", Probe)
+    with (
+        open_session(fake_python(answering() + "\nread x; kill -9 $$"), lab) as session,
+        pytest.raises(AgentError, match="was killed"),
+    ):
+        session.request("probe", Probe)
 
 
 def test_agent_that_is_silent(fake_python: Callable[[str], Device], lab: Lab) -> None:
-    with open_session(fake_python(answering() + "\nsleep 60"), lab) as session:
-        with pytest.raises(NetworkError, match=r"silent for 0\.2 s"):
-            session.request("probe", Probe, timeout_s=0.2)
+    with (
+        open_session(fake_python(answering() + "\nsleep 60"), lab) as session,
+        pytest.raises(NetworkError, match=r"silent for 0\.2 s"),
+    ):
+        session.request("probe", Probe, timeout_s=0.2)
 
 
 def test_progress_and_raw_bytes(fake_python: Callable[[str], Device], lab: Lab) -> None:
@@ -220,6 +243,5 @@ def test_progress_and_raw_bytes(fake_python: Callable[[str], Device], lab: Lab) 
 
 
 def test_request_that_is_too_long(local: Device, lab: Lab) -> None:
-    with open_session(local, lab) as session:
-        with pytest.raises(AgentError, match="the protocol allows"):
-            session.request("probe", Probe, more="x" * MAX_LINE_BYTES)
+    with open_session(local, lab) as session, pytest.raises(AgentError, match="the protocol allows"):
+        session.request("probe", Probe, more="x" * MAX_LINE_BYTES)

@@ -28,7 +28,13 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch, own_environment: Path) -> Non
 
 def test_config_fills_what_the_inventory_leaves_out(own_environment: Path) -> None:
     options = {
-        "pi": {"hostname": "10.0.0.4", "user": "root", "port": "2200", "identityfile": ["~/.ssh/pi"], "identitiesonly": "yes"}
+        "pi": {
+            "hostname": "10.0.0.4",
+            "user": "root",
+            "port": "2200",
+            "identityfile": ["~/.ssh/pi"],
+            "identitiesonly": "yes",
+        }
     }
     found = resolve(options)
     assert (found.host, found.port, found.user) == ("10.0.0.4", 2200, "root")
@@ -40,7 +46,9 @@ def test_config_fills_what_the_inventory_leaves_out(own_environment: Path) -> No
 
 
 def test_names_of_host_keys(tmp_path: Path) -> None:
-    options = {"pi": {"hostname": "h", "hostkeyalias": "alias", "userknownhostsfile": f"{tmp_path / 'a'} none"}}
+    options = {
+        "pi": {"hostname": "h", "hostkeyalias": "alias", "userknownhostsfile": f"{tmp_path / 'a'} none"}
+    }
     found = resolve(options)
     assert found.known_as == "alias"
     assert found.known_hosts[0] == tmp_path / "a"

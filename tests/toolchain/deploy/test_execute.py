@@ -26,7 +26,9 @@ def test_deploy_and_again(local: Device, lab: Lab, package: Package, signers: st
     assert (plan.current, plan.signers) == (None, signers)
     assert plan.need.left_bytes == plan.total_bytes > 0
     stages: list[str] = []
-    first = deploy(package.path, local, lab, signers=signers, report=lambda stage, _d, _t: stages.append(stage))
+    first = deploy(
+        package.path, local, lab, signers=signers, report=lambda stage, _d, _t: stages.append(stage)
+    )
     assert (first.device, first.name, first.package_id) == ("local", "add", package.package_id)
     assert (first.previous, first.already_installed) == (None, False)
     assert first.sent_bytes == plan.total_bytes

@@ -128,6 +128,7 @@ def test_bug_is_raised_after_all_have_ended() -> None:
 @needs_sshd
 def test_one_dead_device_delays_nobody(sshd: Sshd, tmp_path: Path) -> None:
     """A host that accepts and never speaks, before three real ones, with one slot."""
+
     def work(device: Device, report: Report, cancellation: Cancellation) -> str | None:
         with open_session(device, sshd.lab(), cancellation=cancellation) as session:
             report("probe", 0, 1)

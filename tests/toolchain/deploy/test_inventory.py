@@ -60,7 +60,9 @@ def test_local_device_exists_without_a_file(tmp_path: Path, monkeypatch: pytest.
     assert local.work_dir == str(tmp_path / "state" / "local-device")
 
 
-def test_finds_the_file_of_the_environment_first(lab_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finds_the_file_of_the_environment_first(
+    lab_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     Path("lab.toml").write_text("")
@@ -116,9 +118,9 @@ def test_select(lab_file: Path) -> None:
     assert names(groups=("arm",)) == ["pi4", "cellar"]
     assert names(names=("local",), groups=("desk",)) == ["pi4", "local"]
     assert names(everything=True) == ["pi4", "cellar"]
-    with pytest.raises(ProjectError, match="no device 'pi5'. Did you mean 'pi4'"):
+    with pytest.raises(ProjectError, match=r"no device 'pi5'. Did you mean 'pi4'"):
         names(names=("pi5",))
-    with pytest.raises(ProjectError, match="no group 'dask'. Did you mean 'desk'"):
+    with pytest.raises(ProjectError, match=r"no group 'dask'. Did you mean 'desk'"):
         names(groups=("dask",))
     with pytest.raises(ProjectError, match="No device was named"):
         names()
@@ -185,15 +187,19 @@ def test_a_bracket_inside_a_value_stops_the_removal(tmp_path: Path) -> None:
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,10}", fullmatch=True)
 paths = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=20)
 
+ports = st.integers(1, 65535)
+
 
 @settings(deadline=None, max_examples=50)
 @given(
     devices=st.lists(
-        st.builds(Device, name=names, host=names, port=st.none() | st.integers(1, 65535), work_dir=paths.map("/{}".format)),
+        st.builds(Device, name=names, host=names, port=st.none() | ports, work_dir=paths.map("/{}".format)),
         max_size=5, unique_by=lambda device: device.name,
     )
 )  # fmt: skip
-def test_what_was_added_is_read_and_removed_again(devices: list[Device], tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_what_was_added_is_read_and_removed_again(
+    devices: list[Device], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     path = tmp_path_factory.mktemp("lab") / "lab.toml"
     path.write_text("# kept\n")
     for device in devices:

@@ -44,7 +44,9 @@ def test_names(path: Path, names: str, name: str, matches: bool) -> None:
 
 
 def test_odd_lines_are_passed_over(path: Path, tmp_path: Path) -> None:
-    text = "\n# pi\nonly two\n@cert-authority pi ssh-ed25519 AAAA\npi ssh-ed25519 !!!\n|1|x|y ssh-ed25519 AAAA\n"
+    text = (
+        "\n# pi\nonly two\n@cert-authority pi ssh-ed25519 AAAA\npi ssh-ed25519 !!!\n|1|x|y ssh-ed25519 AAAA\n"
+    )
     path.write_bytes(text.encode() + b"\xff\xfe\n" + line("pi", A).encode())
     assert [(known.key, known.line) for known in find("pi", [tmp_path / "absent", path])] == [(A, 8)]
 
@@ -108,5 +110,7 @@ def test_agrees_with_ssh_keygen(tmp_path: Path, path: Path, port: int) -> None:
     assert "pi4" not in path.read_text()
     assert judge(key, find(host_name("pi4.local", port), [path])) == "known"
     assert judge(key, find(host_name("pi5.local", port), [path])) == "unknown"
-    shown = subprocess.run(["ssh-keygen", "-l", "-f", tmp_path / "key.pub"], capture_output=True, text=True).stdout
+    shown = subprocess.run(
+        ["ssh-keygen", "-l", "-f", tmp_path / "key.pub"], capture_output=True, text=True
+    ).stdout
     assert key.fingerprint in shown

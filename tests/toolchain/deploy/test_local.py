@@ -26,7 +26,7 @@ def connection() -> Iterator[LocalConnection]:
 
 
 def test_run(connection: LocalConnection) -> None:
-    code = "import sys; d = sys.stdin.buffer.read(3); sys.stderr.write('why'); print(d.decode() * 2); sys.exit(7)"
+    code = "import sys; d = sys.stdin.read(3); sys.stderr.write('why'); print(d * 2); sys.exit(7)"
     done = run(connection, [*PYTHON, code], data=b"abc", timeout_s=10)
     assert (done.status, done.stdout, done.stderr) == (7, b"abcabc\n", "why")
 

@@ -55,7 +55,9 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path
         with zipfile.ZipFile(path, "w") as archive:
             if library:
                 archive.writestr(f"{project}/_interpreter_wrapper.so", LIBRARY)
-            archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {project}\nVersion: {version}\n")
+            archive.writestr(
+                f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {project}\nVersion: {version}\n"
+            )
             archive.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: {tag}\n")
             archive.writestr(f"{info}/RECORD", "")
         return path
@@ -76,7 +78,12 @@ def test_newest_runtime_with_numpy_and_the_second_time_without_an_index(
     index("numpy", "2.4.0", "cp311-cp311-manylinux_2_17_aarch64.manylinux2014_aarch64")
     index("numpy", "2.5.0", "cp311-cp311-manylinux_2_41_aarch64")  # beyond the device's glibc
     choice = provision("pi", facts(), LITERT)
-    assert (choice.kind, choice.version, choice.numpy, choice.source) == ("litert", "2.3.0", "2.4.0", "provisioned")
+    assert (choice.kind, choice.version, choice.numpy, choice.source) == (
+        "litert",
+        "2.3.0",
+        "2.4.0",
+        "provisioned",
+    )
     assert [blob.size_bytes for blob in choice.blobs()] == [wheel.size_bytes for wheel in choice.wheels]
     assert b"".join(choice.blobs()[0].open()) == choice.wheels[0].path.read_bytes()
     monkeypatch.setattr(wheels, "_run_pip", lambda *_: pytest.fail("pip was called"))
@@ -122,8 +129,14 @@ def test_libraries_decide_and_not_the_tag(index: Callable[..., Path]) -> None:
     index("ai_edge_litert", "2.2.0", AARCH64)
     index("numpy", "2.4.0", "cp311-cp311-manylinux_2_17_aarch64")
     old = facts(libc={"kind": "glibc", "version": "2.1"})
-    with pytest.raises(DeployError, match=r"2.3.0: _interpreter_wrapper.so needs GLIBC_2\S+; the device has GLIBC_2.1"):
-        provision("pi", facts(libc={"kind": "glibc", "version": "2.1"}, page_bytes=1 << 20), RuntimeRequirement(kind="litert", min_version="2.3"))
+    with pytest.raises(
+        DeployError, match=r"2.3.0: _interpreter_wrapper.so needs GLIBC_2\S+; the device has GLIBC_2.1"
+    ):
+        provision(
+            "pi",
+            facts(libc={"kind": "glibc", "version": "2.1"}, page_bytes=1 << 20),
+            RuntimeRequirement(kind="litert", min_version="2.3"),
+        )
     assert provision("pi", old, LITERT).version == "2.2.0"
 
 
@@ -136,14 +149,19 @@ def test_every_reason_is_told(
     assert "litert 1.4.0: the package needs 2.0 or later" in caught.value.message
     index("ai_edge_litert", "2.3.0", AARCH64)
     monkeypatch.setenv("EDGEPACK_CACHE_DIR", str(tmp_path / "empty"))
-    with pytest.raises(DeployError, match="numpy: no wheel for Python 3.11 on linux_aarch64"):
+    with pytest.raises(DeployError, match=r"numpy: no wheel for Python 3.11 on linux_aarch64"):
         provision("pi", facts(), LITERT)
 
 
 def test_32_bit_board_uses_its_own_numpy(index: Callable[..., Path]) -> None:
     index("tflite_runtime", "2.14.0", "cp311-cp311-manylinux_2_34_armv7l")
     choice = provision("pi", facts(ARMV7, system_numpy="1.24.2"), TFLITE)
-    assert (choice.kind, choice.version, choice.numpy, len(choice.wheels)) == ("tflite-runtime", "2.14.0", "1.24.2", 1)
+    assert (choice.kind, choice.version, choice.numpy, len(choice.wheels)) == (
+        "tflite-runtime",
+        "2.14.0",
+        "1.24.2",
+        1,
+    )
     for numpy in (None, "2.2.0"):
         with pytest.raises(DeployError, match="numpy<2: no wheel") as caught:
             provision("pi", facts(ARMV7, system_numpy=numpy), TFLITE)
@@ -204,5 +222,5 @@ def test_system_runtime_stands_in_where_no_wheel_fits() -> None:
     choice = choose_runtime(DEVICE, has, [], LITERT)
     assert (choice.source, choice.version) == ("system", None)
     assert "musl" in (choice.note or "")
-    with pytest.raises(DeployError, match="needs tflite-runtime 2.13 or later.*musl"):
+    with pytest.raises(DeployError, match=r"needs tflite-runtime 2.13 or later.*musl"):
         choose_runtime(DEVICE, has, [], TFLITE)

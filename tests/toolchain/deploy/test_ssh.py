@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import subprocess
 import time
@@ -134,7 +133,7 @@ def test_key_of_the_agent(sshd: Sshd, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("ssh_agent")
 def test_locked_key_that_the_agent_holds(sshd: Sshd, own_environment: Path) -> None:
-    """`IdentitiesOnly` and a locked file: the agent's key counts when its public half lies beside the file."""
+    """`IdentitiesOnly` and a locked file: the agent's key counts if its public half lies beside the file."""
     subprocess.run(["ssh-add", "-q", str(sshd.identity)], check=True)
     locked = make_key(own_environment / ".ssh" / "locked", passphrase="secret")
     config = own_environment / ".ssh" / "config"
@@ -164,7 +163,8 @@ def test_jump_host(sshd: Sshd, tmp_path: Path, own_environment: Path) -> None:
         config = own_environment / ".ssh" / "config"
         config.write_text(
             f"Host gate\n HostName {gate.address}\n Port {gate.port}\n IdentityFile {gate.identity}\n"
-            f"Host inner\n HostName {sshd.address}\n Port {sshd.port}\n IdentityFile {sshd.identity}\n ProxyJump gate\n"
+            f"Host inner\n HostName {sshd.address}\n Port {sshd.port}\n IdentityFile {sshd.identity}\n"
+            " ProxyJump gate\n"
         )
         device = Device(name="pi", host="inner")
         assert login(device, Lab(path=None, devices=(), known_hosts=known)) == GREETING
@@ -178,7 +178,8 @@ def test_proxy_command(sshd: Sshd, own_environment: Path) -> None:
     relay = (
         "import os,socket,sys,threading;"
         f"s=socket.create_connection(('{sshd.address}',{sshd.port}));"
-        "threading.Thread(target=lambda:[s.sendall(d) for d in iter(lambda:os.read(0,65536),b'')],daemon=True).start();"
+        "send=lambda:[s.sendall(d) for d in iter(lambda:os.read(0,65536),b'')];"
+        "threading.Thread(target=send,daemon=True).start();"
         "[os.write(1,d) for d in iter(lambda:s.recv(65536),b'')]"
     )
     (own_environment / "relay.py").write_text(relay)
@@ -225,7 +226,7 @@ def test_cut_link_is_told_from_an_ended_program(sshd: Sshd) -> None:
         stream.send(b"x", timeout_s=5)
         assert stream.receive(1, timeout_s=5) == b"x"
         sshd.cut_sessions()
-        with pytest.raises(NetworkError, match="link to .* failed"):
+        with pytest.raises(NetworkError, match=r"link to .* failed"):
             stream.receive(1, timeout_s=5)
         with pytest.raises(NetworkError):
             stream.send(b"x", timeout_s=5)
@@ -248,7 +249,7 @@ def test_no_shell_for_the_user(tmp_path: Path) -> None:
 def test_nothing_is_left_open(sshd: Sshd, tmp_path: Path) -> None:
     """A connection that fails or ends leaves no socket behind."""
     login(sshd.device(), sshd.lab())
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     stranger = str(make_key(tmp_path / "stranger"))
     for device, lab in (
         (sshd.device(), sshd.lab()),
@@ -258,6 +259,6 @@ def test_nothing_is_left_open(sshd: Sshd, tmp_path: Path) -> None:
         with contextlib.suppress(DeployError):
             login(device, lab)
     deadline = time.monotonic() + 5
-    while len(os.listdir("/proc/self/fd")) > before and time.monotonic() < deadline:
+    while len(list(Path("/proc/self/fd").iterdir())) > before and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert len(os.listdir("/proc/self/fd")) <= before
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before

@@ -102,15 +102,19 @@ def test_upload_that_is_cut_goes_on_where_it_ended(sshd: Sshd, tmp_path: Path) -
         if done > 12 << 20 and part.exists() and part.stat().st_size > 1 << 20:
             sshd.cut_sessions()
 
-    with pytest.raises(NetworkError, match="link to .* failed") as caught:
-        with open_session(device, sshd.lab()) as session:
-            push_blobs(session, [small, whole], report=cut)
+    with (
+        pytest.raises(NetworkError, match=r"link to .* failed") as caught,
+        open_session(device, sshd.lab()) as session,
+    ):
+        push_blobs(session, [small, whole], report=cut)
     assert "nothing is sent twice" in caught.value.remedy
     arrived = part.stat().st_size
     assert 1 << 20 < arrived < len(data)
     with open_session(device, sshd.lab()) as session:
         need = find_missing(session, [whole, small])
-        assert {missing.blob.sha256: missing.offset_bytes for missing in need.missing} == {whole.sha256: arrived}
+        assert {missing.blob.sha256: missing.offset_bytes for missing in need.missing} == {
+            whole.sha256: arrived
+        }
         assert push(session, need) == len(data) - arrived
     assert stored(device, whole) == data
 
