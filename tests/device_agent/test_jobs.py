@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     Build = Callable[..., BuiltPackage]
 
 QUICK = {"min_runs": 20, "min_seconds": 0.02, "warmup_min_seconds": 0.0, "max_seconds": 5}
-ENDLESS = {**QUICK, "min_seconds": 600, "max_seconds": 600}
+LATENCY_ONLY = {"memory": False, "evaluation": False}
+LONG = {**QUICK, **LATENCY_ONLY, "min_seconds": 60, "max_seconds": 60}
 
 
 def start(agent: Agent, **spec: Any) -> str:
@@ -100,19 +101,14 @@ def test_a_record_holds_what_was_asked_for(
         device.ask("jobs.ack", job_id=job)
 
 
-def test_what_was_not_asked_for_is_unavailable(device: Agent) -> None:
-    job = start(device, memory=False, evaluation=False)
+def test_max_seconds_ends_a_window_and_what_was_not_asked_for_is_unavailable(device: Agent) -> None:
+    job = start(device, min_runs=1_000_000, min_seconds=60, max_seconds=0.1, **LATENCY_ONLY)
     device.ask("jobs.wait", job_id=job)
     record = device.fetch(job)
-    assert record["memory"] == record["evaluation"] == {"unavailable": "not asked for"}
-
-
-def test_max_seconds_ends_a_window(device: Agent) -> None:
-    job = start(device, min_runs=1_000_000, min_seconds=60, max_seconds=0.1, memory=False, evaluation=False)
-    device.ask("jobs.wait", job_id=job)
-    (entry,) = device.fetch(job)["configurations"]
+    (entry,) = record["configurations"]
     assert entry["stopped_by"] == "max_seconds"
     assert 100_000_000 <= entry["window_ns"] < 2_000_000_000
+    assert record["memory"] == record["evaluation"] == {"unavailable": "not asked for"}
 
 
 def test_a_batch_that_the_model_cannot_take(agent: Agent, build: Build, contents: dict[str, bytes]) -> None:
@@ -132,7 +128,7 @@ def test_a_batch_that_the_model_cannot_take(agent: Agent, build: Build, contents
     )
     agent.upload(package)
     agent.install(package)
-    job = start(agent, batches=[2, 3, 4])
+    job = start(agent, batches=[2, 3, 4], memory=False)
     agent.ask("jobs.wait", job_id=job)
     record = agent.fetch(job)
     two, three, four = record["configurations"]
@@ -145,7 +141,7 @@ def test_a_batch_that_the_model_cannot_take(agent: Agent, build: Build, contents
 def test_a_job_survives_its_agent(
     device: Agent, start_agent: Callable[..., Agent], package: BuiltPackage
 ) -> None:
-    job = start(device)
+    job = start(device, **LATENCY_ONLY)
     device.kill()
     agent = start_agent()
     assert agent.ask("jobs.list")["jobs"] == [
@@ -162,7 +158,7 @@ def test_a_job_survives_its_agent(
 
 
 def test_cancel_ends_every_process_and_frees_the_device(device: Agent, package: BuiltPackage) -> None:
-    job = start(device, **ENDLESS)
+    job = start(device, **LONG)
     wait_number = device.send("jobs.wait", job_id=job)
     while device.read().get("stage") != "batch 1, 1 thread":
         pass
@@ -193,7 +189,7 @@ def group_members(group: int) -> list[int]:
 
 
 def test_a_job_that_was_killed_is_lost(device: Agent, package: BuiltPackage) -> None:
-    job = start(device, **ENDLESS)
+    job = start(device, **LONG)
     (leader,) = processes_of(job)
     os.killpg(leader, signal.SIGKILL)
     assert device.ask("jobs.wait", job_id=job)["state"] == "lost"
@@ -203,7 +199,7 @@ def test_a_job_that_was_killed_is_lost(device: Agent, package: BuiltPackage) -> 
 
 
 def test_a_record_of_another_boot_is_lost_not_running(device: Agent, work_dir: Path) -> None:
-    job = start(device, **ENDLESS)
+    job = start(device, **LONG)
     note_path = work_dir / "jobs" / job / "process.json"
     leader = json.loads(note_path.read_text())["pid"]
     note_path.write_text(json.dumps({**json.loads(note_path.read_text()), "boot_id": "another"}))
@@ -227,7 +223,7 @@ class Interpreter(real.Interpreter):
     package = build(runtime={"kind": "tflite-runtime", "min_version": "2.14"})
     agent.upload(package)
     agent.install(package, runtime)
-    job = start(agent)
+    job = start(agent, **LATENCY_ONLY)
     answer = agent.ask("jobs.wait", job_id=job)
     assert answer["state"] == "failed"
     assert answer["error"]["code"] == "runtime_broken"
