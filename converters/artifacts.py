@@ -132,6 +132,7 @@ class SearchStep:
         metric: Value of the evaluation metric.
         drop: How far the metric fell against float, in the metric's own unit; negative is better than float.
         accepted: Whether the step stayed within the budget.
+        drop_high: Upper end of the one-sided 95 % interval of the drop; None where the metric has none.
     """
 
     description: str
@@ -141,3 +142,4 @@ class SearchStep:
     metric: float
     drop: float
     accepted: bool
+    drop_high: float | None = None

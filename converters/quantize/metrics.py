@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edgepack.converters.data.dataset import Dataset
 
 _Z = 1.959964  # 97.5 % quantile of the normal distribution: two-sided 95 %
+_Z_ONE_SIDED = 1.644854  # 95 % quantile: one-sided 95 %
 _RESAMPLES = 200
 Outputs = tuple["NDArray[np.float32]", ...]
 
@@ -58,16 +59,34 @@ class Metric:
         higher_is_better: Whether a larger value is a better model.
         needs_labels: Whether the data set must hold labels.
         score: From the outputs, the data set and the float model's outputs to the score.
+        hits: For a metric that is a share of right answers: which samples are right, bool [n]; else None.
     """
 
     name: str
     higher_is_better: bool
     needs_labels: bool
     score: Callable[[Outputs, Dataset, Outputs], Score]
+    hits: Callable[[Outputs, Dataset, Outputs], NDArray[np.bool_]] | None = None
 
     def drop(self, reference: float, value: float) -> float:
         """Return by how much `value` is worse than `reference`; negative where it is better."""
         return reference - value if self.higher_is_better else value - reference
+
+    def drop_high(self, outputs: Outputs, dataset: Dataset, reference: Outputs) -> float | None:
+        """Return the upper end of the one-sided 95 % interval of the drop; None where the metric has none.
+
+        Both models answer the same samples, so only those count on which one is right and the other wrong:
+        drop = (lost - won) / n, variance = (lost + won - (lost - won)^2 / n) / n^2.
+
+        Source: Fleiss, Levin and Paik (2003), "Statistical Methods for Rates and Proportions", 13.1.
+        """
+        if self.hits is None:
+            return None
+        before, after = (self.hits(each, dataset, reference) for each in (reference, outputs))
+        lost, won = int((before & ~after).sum()), int((after & ~before).sum())
+        samples = len(dataset)
+        variance = (lost + won - (lost - won) ** 2 / samples) / samples**2
+        return (lost - won) / samples + _Z_ONE_SIDED * math.sqrt(variance)
 
 
 def find_metric(name: str, *, folder: Path) -> Metric:
@@ -139,13 +158,23 @@ def reconstruction_mse(output: NDArray[Any], dataset: Dataset) -> NDArray[np.flo
     return errors
 
 
-def _top1(outputs: Outputs, dataset: Dataset, _reference: Outputs) -> Score:
-    hits = int((top1_of(outputs[0]) == _class_labels("top1", dataset)).sum())
+def _right(outputs: Outputs, dataset: Dataset, _reference: Outputs) -> NDArray[np.bool_]:
+    right: NDArray[np.bool_] = top1_of(outputs[0]) == _class_labels("top1", dataset)
+    return right
+
+
+def _agreeing(outputs: Outputs, _dataset: Dataset, reference: Outputs) -> NDArray[np.bool_]:
+    agreeing: NDArray[np.bool_] = top1_of(outputs[0]) == top1_of(reference[0])
+    return agreeing
+
+
+def _top1(outputs: Outputs, dataset: Dataset, reference: Outputs) -> Score:
+    hits = int(_right(outputs, dataset, reference).sum())
     return Score("top1", hits / len(dataset), *wilson(hits, len(dataset)), len(dataset))
 
 
 def _agreement(outputs: Outputs, dataset: Dataset, reference: Outputs) -> Score:
-    hits = int((top1_of(outputs[0]) == top1_of(reference[0])).sum())
+    hits = int(_agreeing(outputs, dataset, reference).sum())
     return Score("agreement", hits / len(dataset), *wilson(hits, len(dataset)), len(dataset))
 
 
@@ -256,9 +285,11 @@ def _classifies(dataset: Dataset, outputs: Outputs) -> bool:
 
 
 METRICS: dict[str, Metric] = {
-    "agreement": Metric("agreement", higher_is_better=True, needs_labels=False, score=_agreement),
+    "agreement": Metric(
+        "agreement", higher_is_better=True, needs_labels=False, score=_agreement, hits=_agreeing
+    ),
     "auc": Metric("auc", higher_is_better=True, needs_labels=True, score=_auc),
     "fidelity": Metric("fidelity", higher_is_better=True, needs_labels=False, score=_fidelity),
     "mse": Metric("mse", higher_is_better=False, needs_labels=False, score=_mse),
-    "top1": Metric("top1", higher_is_better=True, needs_labels=True, score=_top1),
+    "top1": Metric("top1", higher_is_better=True, needs_labels=True, score=_top1, hits=_right),
 }

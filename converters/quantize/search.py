@@ -8,6 +8,10 @@ The ladder, from high to low, and why in this order:
     int4          half a byte a weight in CONV_2D and FULLY_CONNECTED, otherwise int8.
 Without representative data int16x8 and int8 cannot be built; dynamic-int8 takes their place.
 
+When a candidate holds: the drop stays within `max_drop` and, for a share of right answers, so does the upper
+end of its one-sided 95 % interval. A search tries many candidates on the same samples; the one that is best
+by luck would else be chosen (the Fashion-MNIST example: 1.0 points on 500 images were 2.4 on all 10,000).
+
 How a rung is judged: the whole model first. If its metric falls by more than `max_drop`, layers are ranked by
 the noise that they add (`TensorError.added_noise`, measured by tensor on the whole model at that rung), and
 the smallest number of worst layers that must stay at the precision of the rung above is found by bisection.
@@ -72,9 +76,11 @@ class _Search:
         overrides = tuple(Override(_literal(name), higher) for name, higher in kept.items())
         recipe = replace(self.recipe, precision=precision, overrides=(*overrides, *self.recipe.overrides))
         built = quantize(self.model, recipe, self.representative, self.folder, calibration=self.calibration)
-        value = self._score(run_dataset(LiteRtModel.open(built.path), self.evaluation))
+        outputs = run_dataset(LiteRtModel.open(built.path), self.evaluation)
+        value = self._score(outputs)
         drop = self.metric.drop(self.float_value, value)
-        holds = within(drop, self.max_drop)
+        high = self.metric.drop_high(outputs, self.evaluation, self.reference)
+        holds = within(drop if high is None else max(drop, high), self.max_drop)
         step = SearchStep(
             description=_describe(precision, kept, self.metric),
             precision=precision,
@@ -83,6 +89,7 @@ class _Search:
             metric=value,
             drop=drop,
             accepted=holds,
+            drop_high=high,
         )
         self.steps.append(step)
         if self.on_step is not None:

@@ -56,12 +56,15 @@ def search_table(build: BuildSummary) -> RenderableType:
     """Return the path that `auto` took."""
     table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
     table.title = f"The path of auto, {build.name} for {build.target}"
-    for index, heading in enumerate(("tried", "model", build.metric or "metric", "drop", "")):
-        table.add_column(heading, justify="right" if 0 < index < 4 else "left", overflow="fold")
+    for index, heading in enumerate(
+        ("tried", "model", build.metric or "metric", "drop", "at most (95 %)", "")
+    ):
+        table.add_column(heading, justify="right" if 0 < index < 5 else "left", overflow="fold")
     for step in build.search:
         verdict = Text("kept", style="green") if step.accepted else Text("loses too much", style="red")
         size = format_bytes(step.size_bytes)
-        table.add_row(step.description, size, _number(step.metric), f"{step.drop:+.4f}", verdict)
+        surely = "" if step.drop_high is None else f"{step.drop_high:+.4f}"
+        table.add_row(step.description, size, _number(step.metric), f"{step.drop:+.4f}", surely, verdict)
     return Group("", table)
 
 

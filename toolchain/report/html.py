@@ -152,12 +152,17 @@ def _search(build: BuildSummary) -> dict[str, Any]:
             "description": step.description,
             "size": format_bytes(step.size_bytes),
             "metric": quality_text(step.metric, is_ratio=is_ratio),
-            "drop": f"{step.drop * 100:.2f} points" if is_ratio else f"{step.drop:.4g}",
+            "drop": _drop(step.drop, is_ratio=is_ratio),
+            "drop_high": None if step.drop_high is None else _drop(step.drop_high, is_ratio=is_ratio),
             "accepted": step.accepted,
         }
         for step in build.search
     ]
     return {"metric": build.metric, "steps": steps}
+
+
+def _drop(drop: float, *, is_ratio: bool) -> str:
+    return f"{drop * 100:.2f} points" if is_ratio else f"{drop:.4g}"
 
 
 def _tensors(group: ModelGroup) -> list[dict[str, Any]]:

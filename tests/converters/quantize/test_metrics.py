@@ -119,3 +119,28 @@ def test_own_metric(tmp_path):
 def test_unknown_metric(tmp_path):
     with pytest.raises(DataError, match=r"no metric 'top2'. Did you mean 'top1'"):
         find_metric("top2", folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "drop", "high"),
+    [
+        ([1, 1, 1, 1], [1, 1, 1, 1], 0.0, 0.0),  # no sample tells them apart: nothing is uncertain
+        ([1, 1, 1, 1], [1, 1, 1, 0], 0.25, 0.25 + 1.644854 * (1 - 1 / 4) ** 0.5 / 4),
+        ([1, 1, 0, 0], [1, 0, 1, 0], 0.0, 1.644854 * 2**0.5 / 4),
+    ],
+)
+def test_the_interval_of_a_drop_counts_only_the_samples_that_tell_the_models_apart(before, after, drop, high):
+    def outputs(right):
+        return (np.array([[0.0, 1.0] if each else [1.0, 0.0] for each in right], np.float32),)
+
+    data = Dataset((np.zeros((4, 1), np.float32),), np.ones(4, np.int64), (), Path("x"), "")
+    metric = METRICS["top1"]
+    scores = [metric.score(outputs(each), data, outputs(before)).value for each in (before, after)]
+    assert metric.drop(*scores) == pytest.approx(drop)
+    assert metric.drop_high(outputs(after), data, outputs(before)) == pytest.approx(high)
+
+
+def test_metrics_that_are_no_share_of_right_answers_have_no_interval_of_the_drop():
+    data = Dataset((np.zeros((2, 1), np.float32),), None, (), Path("x"), "")
+    outputs = (np.zeros((2, 1), np.float32),)
+    assert METRICS["mse"].drop_high(outputs, data, outputs) is None
