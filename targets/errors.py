@@ -13,7 +13,6 @@ Exit codes (the documented table is `docs/exit-codes.md`, checked against this m
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -47,5 +46,7 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
 
     Meant to be appended to a message, so that every suggestion in edgepack reads the same.
     """
+    import difflib
+
     found = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.5)
     return f" Did you mean '{found[0]}'?" if found else ""

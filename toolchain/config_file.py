@@ -32,7 +32,8 @@ MAX_CONFIG_BYTES = 1 << 20
 class Section(BaseModel):
     """A table of a configuration file: frozen, and every key must be known."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Deferred: the outermost section's validator is built on first use and holds those of its parts.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 SectionT = TypeVar("SectionT", bound=Section)

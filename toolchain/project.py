@@ -55,7 +55,7 @@ class DataSection(Section):
     representative: str | None = None
     evaluation: str | None = None
     labels: str | None = None
-    preprocessing: PreprocessingSection = PreprocessingSection()
+    preprocessing: PreprocessingSection = Field(default_factory=PreprocessingSection)
 
 
 class QualitySection(Section):
@@ -134,14 +134,14 @@ class ReportSection(Section):
 class Settings(Section):
     """All tables of `edgepack.toml`."""
 
-    model: ModelSection = ModelSection()
-    data: DataSection = DataSection()
-    quality: QualitySection = QualitySection()
-    build: BuildSection = BuildSection()
-    sign: SignSection = SignSection()
-    deploy: DeploySection = DeploySection()
-    bench: BenchSection = BenchSection()
-    report: ReportSection = ReportSection()
+    model: ModelSection = Field(default_factory=ModelSection)
+    data: DataSection = Field(default_factory=DataSection)
+    quality: QualitySection = Field(default_factory=QualitySection)
+    build: BuildSection = Field(default_factory=BuildSection)
+    sign: SignSection = Field(default_factory=SignSection)
+    deploy: DeploySection = Field(default_factory=DeploySection)
+    bench: BenchSection = Field(default_factory=BenchSection)
+    report: ReportSection = Field(default_factory=ReportSection)
 
 
 class Project(Section):

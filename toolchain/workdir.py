@@ -8,6 +8,7 @@ leaves nothing behind that counts.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -27,11 +28,15 @@ _KEY_DIGITS = 24
 
 def tool_versions(*distributions: str) -> dict[str, str]:
     """Return the installed version of each distribution that is installed."""
-    found = {}
-    for name in distributions:
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+    versions = {name: _version(name) for name in distributions}
+    return {name: found for name, found in versions.items() if found is not None}
+
+
+@functools.cache  # a build asks for the same ten for every package that it makes
+def _version(distribution: str) -> str | None:
+    with suppress(PackageNotFoundError):
+        return version(distribution)
+    return None
 
 
 class Workdir:

@@ -102,6 +102,8 @@ def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code; never raises and never exits."""
     from edgepack.targets.errors import EdgepackError
 
+    # No plugin is used, and looking for them reads the metadata of every installed distribution.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         result = cli.main(args=arguments, prog_name="edgepack", standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -117,8 +119,11 @@ def run(arguments: list[str] | None = None) -> int:
         )
     except EdgepackError as err:
         return _fail(type(err).__name__, err.message, err.remedy, err.exit_code)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit) as err:
         # The reader of our output went away (`edgepack targets | head`): point stdout at nothing and leave.
+        # Where click sees it first, it wraps stdout and exits with status 1.
+        if isinstance(err, SystemExit) and not isinstance(sys.stdout, click.utils.PacifyFlushWrapper):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as err:  # the last resort: a user never sees a bare traceback

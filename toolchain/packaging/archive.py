@@ -29,6 +29,7 @@ from edgepack.toolchain.packaging.manifest import (
     Manifest,
     parse_manifest,
 )
+from edgepack.toolchain.packaging.signature import MAX_SIGNATURE_BYTES
 from edgepack.toolchain.packaging.zip_layout import (
     MAX_ARCHIVE_BYTES,
     Entry,
@@ -40,7 +41,6 @@ from edgepack.toolchain.packaging.zip_layout import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-MAX_SIGNATURE_BYTES = 16 << 10
 _CHUNK_BYTES = 1 << 20
 _REBUILD = "Build the package again with `edgepack build`, or copy it again."
 

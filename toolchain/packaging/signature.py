@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgepack.toolchain.errors import PackageError, SignatureError
-from edgepack.toolchain.packaging.archive import MAX_SIGNATURE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NAMESPACE = "edgepack"
+MAX_SIGNATURE_BYTES = 16 << 10
 MAX_ALLOWED_SIGNERS_BYTES = 1 << 20
 _TIMEOUT_S = 60  # a hardware key waits for a touch
 _ARMOUR = re.compile(
