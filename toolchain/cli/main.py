@@ -14,6 +14,7 @@ import sys
 from importlib import import_module
 
 import click
+from click.utils import PacifyFlushWrapper
 
 from edgepack import __version__
 
@@ -122,7 +123,7 @@ def run(arguments: list[str] | None = None) -> int:
     except (BrokenPipeError, SystemExit) as err:
         # The reader of our output went away (`edgepack targets | head`): point stdout at nothing and leave.
         # Where click sees it first, it wraps stdout and exits with status 1.
-        if isinstance(err, SystemExit) and not isinstance(sys.stdout, click.utils.PacifyFlushWrapper):
+        if isinstance(err, SystemExit) and not isinstance(sys.stdout, PacifyFlushWrapper):
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
