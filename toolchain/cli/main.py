@@ -14,7 +14,6 @@ import sys
 from importlib import import_module
 
 import click
-from click.utils import PacifyFlushWrapper
 
 from edgepack import __version__
 
@@ -105,6 +104,7 @@ def run(arguments: list[str] | None = None) -> int:
 
     # No plugin is used, and looking for them reads the metadata of every installed distribution.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    stdout = sys.stdout
     try:
         result = cli.main(args=arguments, prog_name="edgepack", standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -123,7 +123,7 @@ def run(arguments: list[str] | None = None) -> int:
     except (BrokenPipeError, SystemExit) as err:
         # The reader of our output went away (`edgepack targets | head`): point stdout at nothing and leave.
         # Where click sees it first, it wraps stdout and exits with status 1.
-        if isinstance(err, SystemExit) and not isinstance(sys.stdout, PacifyFlushWrapper):
+        if isinstance(err, SystemExit) and sys.stdout is stdout:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
