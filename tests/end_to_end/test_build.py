@@ -189,21 +189,21 @@ import numpy as np
 def calibration():
     with np.load("calibration.npz") as data:
         for row in data["x"]:
-            yield row
+            yield row[None]
 
-def half_correct(outputs, labels):
-    return float((np.argmax(outputs[0], axis=1) == labels).mean()) / 2
+def half_correct(scores, labels):
+    return float((np.argmax(scores, axis=1) == labels).mean()) / 2
 """
 
 
 def test_hooks_give_data_and_metric(project: Shell) -> None:
     (project.folder / "hooks.py").write_text(HOOKS)
     arguments = ("--representative", "hooks:calibration", "--metric", "hooks:half_correct", "--json")
-    built = project.edgepack("build", *arguments).ok().document[0]
+    built = project.process("build", *arguments).ok().document[0]
     assert built["metric"] == "hooks:half_correct"
     assert 0.3 < built["float_value"] < 0.45
     (project.folder / "hooks.py").write_text(HOOKS + "\n# changed\n")
-    assert not project.edgepack("build", *arguments).ok().document[0]["reused"]
+    assert not project.process("build", *arguments).ok().document[0]["reused"]
 
 
 def test_several_targets_and_precisions(project: Shell) -> None:
@@ -214,5 +214,6 @@ def test_several_targets_and_precisions(project: Shell) -> None:
 
 def test_stray_output_of_a_hook_keeps_json_whole(project: Shell) -> None:
     (project.folder / "hooks.py").write_text(HOOKS.replace("def calibration():", "def calibration():\n    print('hello')"))
-    done = project.edgepack("build", "--representative", "hooks:calibration", "--json").ok()
+    done = project.process("build", "--representative", "hooks:calibration", "--json").ok()
+    assert "hello" in done.err
     assert done.document[0]["name"] == "cnn"

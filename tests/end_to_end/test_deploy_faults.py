@@ -106,7 +106,7 @@ def test_untrusted_key(pi: Pi, packages: Packages, keys: Path, tmp_path: Path) -
     old = pi.deploy(packages.old).ok().document["deployments"][0]
     foreign = sign_again(packages.new, keys / "stranger", tmp_path / "foreign.epk")
     pi.shell.edgepack("verify", foreign).failed(7)
-    pi.deploy(foreign).failed(9, "edgepack devices trust pi")
+    pi.deploy(foreign).failed(9, "allowed signers", "edgepack devices trust")
     assert pi.current() == old["package_id"]
     pi.check_heals(packages)
 
@@ -115,7 +115,7 @@ def test_golden_outputs_that_do_not_match(pi: Pi, packages: Packages, keys: Path
     old = pi.deploy(packages.old).ok().document["deployments"][0]
     lying = with_wrong_golden_outputs(packages.new, keys / "own", tmp_path / "lying.epk")
     pi.shell.edgepack("verify", lying).ok()
-    pi.deploy(lying).failed(9, "golden")
+    pi.deploy(lying).failed(9, "Golden case 0", "probabilities")
     assert pi.current() == old["package_id"]
     assert [path.name for path in (pi.work_dir / "store").iterdir()] == [old["package_id"]]
     pi.check_heals(packages)
@@ -127,7 +127,7 @@ def test_unknown_host_key(pi: Pi, packages: Packages) -> None:
     assert pi.current() is None
     wrong = pi.shell.edgepack("devices", "trust", "pi", "--fingerprint", "SHA256:" + "A" * 43)
     wrong.failed(8, "expected SHA256:AAAA")
-    pi.shell.edgepack("devices", "trust", "pi").failed(130)  # no terminal to ask at
+    pi.shell.edgepack("devices", "trust", "pi").failed(8, "no terminal", "--fingerprint")
     shown = pi.shell.edgepack("devices", "trust", "pi", "--yes", "--json").ok().document
     public = pi.server.folder / "host_key.pub"
     command = ["ssh-keygen", "-lf", str(public)]
@@ -241,7 +241,7 @@ def test_agent_killed_while_it_installs(pi: Pi, packages: Packages) -> None:
         running.wait_for(lambda: list(pi.work_dir.glob("store/*.new-*")))
         (folder,) = pi.work_dir.glob("store/*.new-*")
         os.kill(int(folder.name.rpartition("-")[2]), signal.SIGKILL)
-        running.end().failed(8, "pi")
+        running.end().failed(9, "pi: the agent was killed")
     assert pi.current() == old["package_id"]
     pi.check_heals(packages)
 

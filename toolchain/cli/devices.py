@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
 from edgepack.toolchain.cli.devices_options import device_options, exit_code_of, failure_documents, fleet_rows
 from edgepack.toolchain.cli.output import json_option, note, show_result
+from edgepack.toolchain.errors import HostKeyError
 
 _LAB = click.option("--lab", type=click.Path(path_type=Path), help="The inventory. [default: ./lab.toml]")
 
@@ -92,7 +94,7 @@ def trust(
     if shown is not None and not shown.known:
         note(f"{name} ({shown.host}) shows the {shown.algorithm} host key {shown.fingerprint}")
         if fingerprint is None and not yes:
-            click.confirm("Is this the device's own key?", abort=True, err=True)
+            _ask_whether_it_is_the_devices_own(name)
         accept_host_key(name, shown, expected=fingerprint, lab=lab)
     signers = trust_signer(name, own_signer(key), replace=replace, lab=lab)
     show_result(
@@ -104,6 +106,21 @@ def trust(
         *([f"{name}: host key {shown.fingerprint} is known."] if shown else []),
         f"{name}: accepts packages signed by {len(signers.splitlines())} key(s).",
     )
+
+
+def _ask_whether_it_is_the_devices_own(name: str) -> None:
+    """Ask the person at the terminal.
+
+    Raises:
+        HostKeyError: There is nobody to ask, or the answer is no.
+    """
+    remedy = f"Compare it with the device's own: edgepack devices trust {name} --fingerprint SHA256:…"
+    if not sys.stdin.isatty():
+        message = f"The host key of {name} was not accepted: there is no terminal to ask at."
+        raise HostKeyError(message, remedy=remedy)
+    if not click.confirm("Is this the device's own key?", err=True):
+        message = f"The host key of {name} was not accepted."
+        raise HostKeyError(message, remedy=remedy)
 
 
 @command.command(name="check", short_help="Show what devices have, and what they lack.")

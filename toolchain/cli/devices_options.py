@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgepack.toolchain.cli.output import console, note, warn
+from edgepack.toolchain.cli.output import console, note, show_error, stray_prints_to_stderr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,9 +45,10 @@ def fleet_rows(fleet: Fleet) -> Iterator[Callable[[FleetEvent], None]]:
             text = event.stage if event.state in ("working", "retrying", "failed") else event.state
             if text and seen.get(event.device) != text:
                 seen[event.device] = text
-                note(f"{event.device}: {text}")
+                note(_named(event.device, text))
 
-        yield line
+        with stray_prints_to_stderr():
+            yield line
         return
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -58,7 +59,7 @@ def fleet_rows(fleet: Fleet) -> Iterator[Callable[[FleetEvent], None]]:
         TextColumn("{task.description}", markup=False),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=stderr) as bars:
+    with stray_prints_to_stderr(), Progress(*columns, console=stderr) as bars:
         tasks = {device.name: bars.add_task("waiting", device=device.name) for device in fleet.devices}
 
         def row(event: FleetEvent) -> None:
@@ -93,13 +94,17 @@ def failure_documents(outcomes: Sequence[Outcome[Any]]) -> list[dict[str, Any]]:
 
 def exit_code_of(outcomes: Sequence[Outcome[Any]]) -> int:
     """Tell each failure and return the exit code: 0 where nothing failed, else that of the first failure."""
-    failed = [outcome for outcome in outcomes if outcome.error]
-    for outcome in failed:
-        assert outcome.error is not None
-        warn(f"{outcome.device.name}: {outcome.error.message}")
-        note(f"  help: {outcome.error.remedy}")
-    if failed:
-        note(f"{len(failed)} of {len(outcomes)} devices failed; the others are done.")
-        assert failed[0].error is not None
-        return failed[0].error.exit_code
-    return 0
+    errors = [(outcome.device.name, outcome.error) for outcome in outcomes if outcome.error]
+    for name, error in errors:
+        show_error(_named(name, error.message), error.remedy)
+    if not errors:
+        return 0
+    if len(outcomes) > 1:
+        done = len(outcomes) - len(errors)
+        note(f"{len(errors)} of {len(outcomes)} devices failed, {done} done.")
+    return errors[0][1].exit_code
+
+
+def _named(device: str, text: str) -> str:
+    """Return a line that begins with the device's name, once."""
+    return text if text.startswith((f"{device}:", f"{device} ")) else f"{device}: {text}"

@@ -11,13 +11,14 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from rich.console import Console, RenderableType
 
@@ -85,14 +86,24 @@ def warn(message: str) -> None:
 
 def show_failure(kind: str, message: str, remedy: str, exit_code: int) -> None:
     """Show a failure: two lines on stderr and, under `--json`, a document on stdout."""
-    from rich.text import Text
-
     if _State.json:
         failure = {"kind": kind, "message": message, "remedy": remedy, "exit_code": exit_code}
         print(json.dumps({"error": failure}, indent=2))
+    show_error(message, remedy)
+
+
+def show_error(message: str, remedy: str) -> None:
+    """Tell a person what failed and what to do, two lines on stderr."""
+    from rich.text import Text
+
     stderr = console(stderr=True)
     stderr.print(Text.assemble(("error: ", "bold red"), message))
     stderr.print(Text.assemble(("  help: ", "bold"), remedy))
+
+
+def stray_prints_to_stderr() -> AbstractContextManager[object]:
+    """Keep stdout for the result while the user's own code (a data set, a metric) runs and may print."""
+    return redirect_stdout(sys.stderr)
 
 
 @functools.lru_cache(maxsize=1)
@@ -113,8 +124,8 @@ def _show_log() -> None:
 def progress(title: str) -> Iterator[Report]:
     """Show one live row for a piece of work; yields `report(stage, done, total)`.
 
-    On a terminal the row moves; in a log each new stage is one line. What a stage logs meanwhile (an installation
-    that takes minutes, say) is shown too.
+    On a terminal the row moves; in a log each new stage is one line. What a stage logs meanwhile (an
+    installation that takes minutes, say) is shown too.
     """
     stderr = console(stderr=True)
     _show_log()
@@ -127,7 +138,8 @@ def progress(title: str) -> Iterator[Report]:
                 last = stage
                 stderr.print(f"{title}: {stage}", markup=False)
 
-        yield report_line
+        with stray_prints_to_stderr():
+            yield report_line
         return
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -137,7 +149,7 @@ def progress(title: str) -> Iterator[Report]:
         BarColumn(24),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=stderr, transient=True) as bar:
+    with stray_prints_to_stderr(), Progress(*columns, console=stderr, transient=True) as bar:
         task = bar.add_task(title, total=None)
 
         def report(stage: str, done: int, total: int) -> None:
