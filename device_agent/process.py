@@ -19,11 +19,13 @@ def boot_id() -> str:
 def start_ticks(pid: int) -> int | None:
     """Return when a living process started, in clock ticks since boot; None where unknown or not alive.
 
-    Source: proc(5), `/proc/[pid]/stat`, fields 3 (state) and 22 (starttime). The name in field 2 may
-    hold spaces and brackets, so fields are counted from the last bracket.
+    Source: proc(5), `/proc/[pid]/task/[tid]/stat` of the first thread, fields 3 (state) and 22
+    (starttime). The name in field 2 may hold spaces and brackets, so fields are counted from the last
+    bracket. It is not `/proc/[pid]/stat`, because QEMU's user-mode emulation invents another start time
+    in it for a process that reads its own.
     """
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/task/{pid}/stat").read_text().rpartition(")")[2].split()
     except (OSError, ValueError):
         return None
     return None if fields[0] in ("Z", "X") else int(fields[19])
