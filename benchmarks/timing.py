@@ -25,12 +25,15 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 ResultT = TypeVar("ResultT")
+
+LEFT_OUT = 77
+"""Exit status of a benchmark that cannot run here; that of a skipped test in GNU Automake."""
 
 _RESAMPLES = 4000
 _SEED = 20_261_122
@@ -144,6 +147,12 @@ def show(what: str, figure: Spread, *, unit: str = "", bar: str = "") -> None:
     """Print one figure with its spread, and the bar that it is held against."""
     suffix = f"{unit and ' '}{unit}, {figure.repeats} repeats"
     print(f"  {what}: {figure}{suffix}{bar and f'  [bar: {bar}]'}", flush=True)
+
+
+def leave_out(reason: str) -> NoReturn:
+    """End this benchmark because it cannot run here, and say why."""
+    print(f"Left out: {reason}", file=sys.stderr)
+    raise SystemExit(LEFT_OUT)
 
 
 def python(*arguments: str) -> list[str]:
