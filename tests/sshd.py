@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SSHD = shutil.which("sshd") or ("/usr/sbin/sshd" if Path("/usr/sbin/sshd").exists() else None)
+# What distributions configure: a program, started through the user's shell like any other.
+SFTP = "/usr/lib/openssh/sftp-server" if Path("/usr/lib/openssh/sftp-server").exists() else "internal-sftp"
 needs_sshd = pytest.mark.skipif(
     SSHD is None or shutil.which("ssh-keygen") is None,
     reason="sshd is not installed (apt install openssh-server)",
@@ -104,7 +106,7 @@ class Sshd:
             f"ListenAddress {address}", f"Port {port}", f"HostKey {host_key}", "PidFile none", "UsePAM no",
             f"AuthorizedKeysFile {folder / 'authorized_keys'}", "StrictModes no", "PasswordAuthentication no",
             "KbdInteractiveAuthentication no", "PermitRootLogin yes", "MaxStartups 200", "UseDNS no",
-            "Subsystem sftp internal-sftp", *options,
+            f"Subsystem sftp {SFTP}", *options,
         ]  # fmt: skip
         (folder / "sshd_config").write_text("\n".join(lines) + "\n")
         prefix = ["ip", "netns", "exec", namespace] if namespace else []

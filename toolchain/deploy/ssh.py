@@ -38,6 +38,7 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 _KEEPALIVE_S = 1
 _POLL_S = 0.5
+_END_GRACE_S = 5.0
 _WINDOW_BYTES = 16 << 20
 _FAST_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr")
 _TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", 0x80 if sys.platform == "darwin" else None)
@@ -242,7 +243,7 @@ def _handshake(
     """Agree on keys with an endpoint; it has shown its host key afterwards, and nobody has checked it yet."""
     with _as_network_error(str(endpoint)):
         transport = paramiko.Transport(sock, default_window_size=_WINDOW_BYTES)
-        stack.callback(transport.close)
+        stack.callback(_end_transport, transport)
         transport.banner_timeout = transport.auth_timeout = device.connect_timeout_s
         options = transport.get_security_options()
         fast = tuple(cipher for cipher in _FAST_CIPHERS if cipher in options.ciphers)
@@ -255,6 +256,13 @@ def _handshake(
             message = f"no SSH greeting within {device.connect_timeout_s:g} s"
             raise TimeoutError(message)
         return transport
+
+
+def _end_transport(transport: paramiko.Transport) -> None:
+    """Close a transport; its thread has let go of the socket afterwards."""
+    transport.close()
+    if transport.is_alive():
+        transport.join(_END_GRACE_S)
 
 
 def _end_proxy(proxy: paramiko.ProxyCommand) -> None:

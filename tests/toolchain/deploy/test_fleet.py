@@ -172,7 +172,10 @@ def test_interrupt_closes_all_connections(sshd: Sshd, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         run_fleet(both, wait_for_the_agent)
     assert time.monotonic() - started < 20
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("edgepack-pi")]
+    for thread in threading.enumerate():
+        if thread.name.startswith("edgepack-pi"):
+            thread.join(10)
+            assert not thread.is_alive()
     deadline = time.monotonic() + 5
     while sshd.session_pids() and time.monotonic() < deadline:
         time.sleep(0.05)
