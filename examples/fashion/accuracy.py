@@ -2,7 +2,7 @@
 
     python examples/fashion/accuracy.py                          # build every precision, then measure
     python examples/fashion/accuracy.py --tflite a.tflite ...    # measure files that exist already
-    python examples/fashion/accuracy.py --write                  # and put the table into README.md
+    python examples/fashion/accuracy.py --write                  # and put the table into the READMEs
 
 Rules:
     * Every model runs in LiteRT, one image at a time, as it will on the device.
@@ -27,7 +27,7 @@ import numpy as np
 from fashion_mnist import DEFAULT_FOLDER, load
 
 FOLDER = Path(__file__).resolve().parent
-README = FOLDER / "README.md"
+READMES = (FOLDER / "README.md", FOLDER.parent.parent / "README.md")
 PRECISIONS = ("float32", "float16", "dynamic-int8", "int8", "int16x8", "int4", "auto")
 BEGIN, END = "<!-- accuracy:begin -->", "<!-- accuracy:end -->"
 
@@ -168,7 +168,7 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, default=DEFAULT_FOLDER, metavar="DIR", help="folder of the IDX files"
     )
-    parser.add_argument("--write", action="store_true", help="put the table into README.md")
+    parser.add_argument("--write", action="store_true", help="put the table into the READMEs")
     arguments = parser.parse_args()
     x, y = load(arguments.data, "test")
     with tempfile.TemporaryDirectory() as folder:
@@ -176,7 +176,8 @@ def main() -> None:
         rows = [evaluate(name, path, x, y) for name, path in variants.items()]
     print(table(rows))
     if arguments.write:
-        write_table(README, table(rows))
+        for readme in READMES:
+            write_table(readme, table(rows))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """What a reader should see first: the best figures, and what each precision costs against float32.
 
-Only measured figures take part, and figures of emulated devices only where there are no others.
+Rules:
+    * Only measured figures take part, and figures of emulated devices only where there are no others.
+    * "Faster" is said only where nine of ten inferences of the one beat the median of the other; a difference
+      of medians alone may be the noise of the machine.
 """
 
 from __future__ import annotations
@@ -70,7 +73,11 @@ def verdicts(group: ModelGroup) -> list[str]:
 
 def _comparison(base: RunRow, fastest: RunRow) -> str:
     if fastest is base:
-        return "float32 is the fastest of the measured precisions"
+        return "no other precision is faster than float32"
+    if _p90(fastest) >= _p50(base):
+        return (
+            "no precision is clearly faster than float32: the differences are within the spread of the runs"
+        )
     speed = _p50(base) / _p50(fastest) if _p50(fastest) else 0.0
     size = base.record.model.size_bytes / max(1, fastest.record.model.size_bytes)
     change = (
@@ -104,6 +111,10 @@ def _real(rows: Sequence[RunRow]) -> list[RunRow]:
 
 def _p50(row: RunRow) -> float:
     return row.record.value("latency", "p50", row.configuration) or 0.0
+
+
+def _p90(row: RunRow) -> float:
+    return row.record.value("latency", "p90", row.configuration) or float("inf")
 
 
 def _fastest(rows: Sequence[RunRow]) -> RunRow | None:

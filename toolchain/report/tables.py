@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -61,12 +62,16 @@ def _runs(group: ModelGroup) -> list[RenderableType]:
 
 def _configurations(group: ModelGroup) -> str:
     """Say which configuration the latency columns show."""
-    found = {row.cells[1].detail: row.record.device.name for row in group.rows if row.cells[1].detail}
-    if len(found) == 1:
-        return f"latency at {next(iter(found))}"
-    return "latency at the smallest batch with the best thread count: " + ", ".join(
-        f"{row.label} {row.cells[1].detail}" for row in group.rows if row.cells[1].detail
-    )
+    shown = Counter(row.cells[1].detail for row in group.rows if row.cells[1].detail)
+    if not shown:
+        return ""
+    usual = shown.most_common(1)[0][0]
+    others = [
+        f"{row.label} at {row.cells[1].detail}"
+        for row in group.rows
+        if row.cells[1].detail not in (None, "", usual)
+    ]
+    return f"latency at {usual}" + (f"; {', '.join(others)}" if others else "")
 
 
 def _cell(cell: Cell, numbers: dict[str, int]) -> Text:
