@@ -17,7 +17,14 @@ from edgepack.converters.artifacts import sha256_of
 from edgepack.targets.registry import find_target
 from edgepack.toolchain.deploy.agent_session import open_session
 from edgepack.toolchain.deploy.execute import Deployment, deploy
-from edgepack.toolchain.measure.job import BenchSpec, acknowledge, fetch_record, start_job, wait_for_job
+from edgepack.toolchain.measure.job import (
+    BenchSpec,
+    acknowledge,
+    cancel_job,
+    fetch_record,
+    start_job,
+    wait_for_job,
+)
 from edgepack.toolchain.measure.quality import device_quality
 from edgepack.toolchain.packaging.archive import open_package
 from edgepack.toolchain.results.from_job import RunContext, record_from_job
@@ -63,7 +70,12 @@ def bench_package(
     """
     with open_package(path) as package, open_session(device, lab, cancellation=cancellation) as session:
         job_id = start_job(session, package.manifest, bench.spec)
-        wait_for_job(session, job_id, bench.spec, report=report)
+        try:
+            wait_for_job(session, job_id, bench.spec, report=report)
+        except BaseException as err:
+            if cancellation.cancelled or isinstance(err, KeyboardInterrupt):
+                cancel_job(device, lab, job_id)
+            raise
         job = parse_job_record(fetch_record(session, job_id))
         quality = device_quality(package, folder=bench.folder)
         record = record_from_job(job, package.manifest, _context(path, device, bench), quality=quality)

@@ -3,12 +3,13 @@
 `.edgepack/<stage>/<key>/` holds what a stage made, with its result as JSON in `result.json`. The key is
 the SHA-256 of everything that the stage reads: hashes of its inputs, its options, the versions of its
 tools. A stage writes into a temporary folder that is renamed when it is complete, so an interrupted stage
-leaves nothing behind that counts.
+leaves nothing behind that counts; what a killed one left is removed by the next.
 """
 
 from __future__ import annotations
 
 import functools
+import fcntl
 import hashlib
 import json
 import os
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _RESULT = "result.json"
+_TEMPORARY = ".new-"
 _KEY_DIGITS = 24
 
 
@@ -80,7 +82,8 @@ class Workdir:
             return found
         folder = self.root / stage / self.key(reads)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".new-", dir=folder.parent))
+        _remove_abandoned(folder.parent)
+        temporary, lock = _locked_folder(folder.parent)
         try:
             result = dict(make(temporary))
             (temporary / _RESULT).write_text(json.dumps(result, indent=1, sort_keys=True), encoding="utf-8")
@@ -92,4 +95,31 @@ class Workdir:
                     os.replace(temporary, folder)  # noqa: PTH105
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+            os.close(lock)
         return folder, json.loads((folder / _RESULT).read_bytes())
+
+
+def _locked_folder(parent: Path) -> tuple[Path, int]:
+    """Make a temporary folder and lock it; returns it with the descriptor that holds the lock.
+
+    The kernel gives the lock back when this process ends, however it ends.
+    """
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_TEMPORARY, dir=parent))
+        lock = os.open(folder, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.is_dir():
+            return folder, lock
+        os.close(lock)  # another process took it for abandoned before it was locked
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove the temporary folders of processes that have ended."""
+    for folder in parent.glob(f"{_TEMPORARY}*"):
+        with suppress(OSError):  # locked, so in use; or removed by another process
+            lock = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+            finally:
+                os.close(lock)

@@ -1,23 +1,34 @@
 """A benchmark as the host drives it: start the job, wait, bring its record home, acknowledge.
 
 Rules:
-    * The job is a process of its own on the device; it goes on when the link drops.
+    * The job is a process of its own on the device; it goes on when the link drops, and ends when the user
+      gives up.
     * A record is acknowledged, and so deleted on the device, only after the host has kept it.
 """
 
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from edgepack.targets.errors import EdgepackError
 from edgepack.toolchain.deploy import remote
+from edgepack.toolchain.deploy.agent_session import open_session
 from edgepack.toolchain.errors import AgentError, MeasurementError
-from edgepack.toolchain.measure.messages import JobAcknowledged, JobEnded, JobStarted, RecordAnnounced
+from edgepack.toolchain.measure.messages import (
+    JobAcknowledged,
+    JobCancelled,
+    JobEnded,
+    JobStarted,
+    RecordAnnounced,
+)
 from edgepack.toolchain.progress import silent
 
 if TYPE_CHECKING:
     from edgepack.toolchain.deploy.agent_session import AgentSession
+    from edgepack.toolchain.deploy.inventory import Device, Lab
     from edgepack.toolchain.packaging.manifest import Manifest
     from edgepack.toolchain.progress import Report
 
@@ -89,6 +100,15 @@ def wait_for_job(session: AgentSession, job_id: str, spec: BenchSpec, *, report:
     if ended.state != "finished":
         message = f"{session.device.name}: the benchmark {job_id} ended as '{ended.state}'."
         raise AgentError(message, remedy="Run the same command again.", code="job_failed")
+
+
+def cancel_job(device: Device, lab: Lab, job_id: str) -> None:
+    """End a job whose user has given up, over a connection of its own, so that the device is free again.
+
+    A device that does not answer any more is left alone: its job ends by itself.
+    """
+    with suppress(EdgepackError), open_session(device, lab) as session:
+        session.request("jobs.cancel", JobCancelled, job_id=job_id)
 
 
 def fetch_record(session: AgentSession, job_id: str) -> bytes:
