@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -72,6 +73,7 @@ def main() -> None:
     parser.add_argument("--devices", type=int, default=50)
     parser.add_argument("--size-bytes", type=int, default=1_000_000)
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # take the namespaces down when ended early
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         with Namespaces.start(folder, count=arguments.devices) as hosts:

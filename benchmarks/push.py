@@ -1,11 +1,11 @@
-"""What a push costs beside OpenSSH's scp: one big file, many small ones, and many small ones over a slow link.
+"""What a push costs beside OpenSSH's scp: one big file, many small ones, the same over a slow link.
 
     python benchmarks/push.py [--repeats 5] [--skip-link]
 
-Both sides push the same bytes to the same sshd on this machine, in turn, connecting included. edgepack's side
-starts Python for the agent on the "device", hashes everything on both sides, and ends when the device has said
-that all is stored under its hash; scp verifies nothing. Host CPU is that of this process and its children,
-without sshd's side. edgepack's libraries are loaded once, before the first turn; scp is started anew each time.
+Both sides push the same bytes to the same sshd on this machine, in turn, connecting included. edgepack's
+side starts Python for the agent on the "device", hashes everything on both sides, and ends when the device
+has said that all is stored under its hash; scp verifies nothing. Host CPU is that of this process and its
+children, without sshd's side. edgepack's libraries are loaded once, before the first turn.
 
 The slow link (20 ms round trip) is a relay between two TAP devices in network namespaces; it needs root.
 Nothing is asserted.
@@ -19,6 +19,7 @@ import hashlib
 import os
 import resource
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -92,7 +93,7 @@ def measure(name: str, server: Sshd, files: list[Path], repeats: int, *, warm_up
     for side in sides:
         times = wall[side]
         print(
-            f"{name:24} {side:9} {statistics.median(times):6.3f} s wall ({min(times):.3f}..{max(times):.3f}), "
+            f"{name:24} {side:9} {statistics.median(times):6.3f} s ({min(times):.3f}..{max(times):.3f}), "
             f"{statistics.median(cpu[side]):.3f} s CPU on the host"
         )
     ratios = sorted(ours / theirs for ours, theirs in zip(wall["edgepack"], wall["scp"], strict=True))
@@ -116,6 +117,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--skip-link", action="store_true", help="leave the slow link out")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # take the servers down when ended early
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         files = {name: make_files(folder / name.replace(" ", ""), *case) for name, case in CASES.items()}

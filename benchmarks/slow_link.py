@@ -2,8 +2,8 @@
 
     with slow_link(folder, delay_ms=10) as server: ...
 
-Needs root. `tc netem` would do it where the kernel has it; this does it everywhere. The relay is a process of
-its own (`python benchmarks/slow_link.py NAMESPACE DEVICE DELAY_MS`): one TAP device here, one in the namespace.
+Needs root. `tc netem` would do it where the kernel has it; this does it everywhere. The relay is a process
+of its own (`python benchmarks/slow_link.py NAMESPACE DEVICE DELAY_MS`): one TAP here, one there.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ import struct
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.sshd import Sshd
 
