@@ -1,0 +1,63 @@
+"""The main job on 32-bit Arm: tflite-runtime's wheel, Debian's own NumPy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from tests.arm.outputs import device_outputs, golden_outputs, within_tolerance
+
+if TYPE_CHECKING:
+    from tests.arm.board import Board
+    from tests.arm.conftest import Workplace
+
+pytestmark = [pytest.mark.slow, pytest.mark.root, pytest.mark.timeout(900), pytest.mark.xdist_group("armhf")]
+
+
+@pytest.fixture(scope="module")
+def deployed(pi32: Board, workplace: Workplace, packages32: dict[str, Path]) -> dict[str, Any]:
+    return workplace.deploy(packages32["int8"], "pi32")
+
+
+def test_facts_of_the_board(pi32: Board, workplace: Workplace) -> None:
+    [found] = workplace.edgepack("devices", "check", "--device", "pi32").document["devices"]
+    facts = found["facts"]
+    assert (facts["machine"], facts["python"]["bits"], facts["python"]["abi"]) == ("armv7l", 32, "cp311")
+    assert (facts["system_numpy"], facts["system_runtime"]) == ("1.24.2", None)
+    assert not [each for each in found["findings"] if each["level"] == "missing"]
+
+
+def test_runtime_is_tflite_runtime_with_the_boards_own_numpy(deployed: dict[str, Any], pi32: Board) -> None:
+    runtime = deployed["runtime"]
+    assert (runtime["kind"], runtime["version"], runtime["source"]) == (
+        "tflite-runtime",
+        "2.14.0",
+        "provisioned",
+    )
+    [(name, _)] = json.loads(pi32.ssh("cat /root/.edgepack/runtimes/*/runtime.json"))["wheels"]
+    assert name.startswith("tflite_runtime-2.14.0-cp311-") and name.endswith("armv7l.whl")
+
+
+def test_board_computes_what_the_host_computes(
+    deployed: dict[str, Any], pi32: Board, packages32: dict[str, Path]
+) -> None:
+    assert within_tolerance(deployed["golden"])
+    expected, tolerance = golden_outputs(packages32["int8"])
+    found = device_outputs(pi32, deployed["package_id"], module="tflite_runtime.interpreter")
+    assert np.abs(found - expected).max() <= tolerance <= 3
+
+
+def test_bench(deployed: dict[str, Any], workplace: Workplace, packages32: dict[str, Path]) -> None:
+    run = workplace.bench(packages32["int8"], "pi32", batches="1", threads="1")
+    assert (run["target"], run["runtime"]["kind"], run["runtime"]["numpy"]) == (
+        "rpi-armv7",
+        "tflite-runtime",
+        "1.24.2",
+    )
+    metrics = {metric["name"]: metric for metric in run["metrics"]}
+    assert metrics["latency"]["value"] > 0
+    assert metrics["quality_device"]["value"] == pytest.approx(0.89, abs=0.01)
