@@ -98,9 +98,8 @@ def compare(lab: Lab, hosts: Namespaces, folder: Path, size_bytes: int) -> None:
     used, started = cpu_s(), time.perf_counter()
     scp_loop(hosts, file)
     theirs, wall_s = cpu_s() - used, time.perf_counter() - started
-    print(
-        f"scp in a loop:          {len(hosts.servers)} devices in {wall_s:.2f} s, {theirs:.2f} s CPU on the host"
-    )
+    count = len(hosts.servers)
+    print(f"scp in a loop:          {count} devices in {wall_s:.2f} s, {theirs:.2f} s CPU on the host")
     print(f"ratio of the CPU times: {ours / theirs:.2f}\n")
 
 
