@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from edgepack.converters.artifacts import sha256_of
 from edgepack.converters.errors import ConversionError
 from edgepack.converters.isolation import run_isolated
 
@@ -38,6 +39,7 @@ _RESOLVERS: dict[str, str] = {
 _REMEDY = "Check the file with `edgepack inspect`, or export the model again."
 _announcement_lock = threading.Lock()
 _announced = threading.Event()
+_good: set[str] = set()  # SHA-256 of what `check_runs` has run
 
 
 @dataclass(frozen=True)
@@ -162,16 +164,22 @@ class LiteRtModel:
 def check_runs(path: Path, *, timeout_s: float = 300) -> None:
     """Load a model and run it once on zeros, in a child process, before it is called good.
 
+    The same bytes are run once a process: precisions and steps of a search share candidates.
+
     Raises:
         ConversionError: It cannot be loaded or run, crashed the interpreter (the message names the
             signal), or did not end in time.
     """
+    digest = sha256_of(path)
+    if digest in _good:
+        return
     run_isolated(
         "edgepack.converters.runtime:run_once",
         {"path": str(path)},
         what=f"Running '{path}' in LiteRT",
         timeout_s=timeout_s,
     )
+    _good.add(digest)
 
 
 def run_once(request: Mapping[str, Any]) -> dict[str, Any]:
