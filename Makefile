@@ -9,12 +9,19 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export UV_HTTP_TIMEOUT ?= 180
 export UV_LINK_MODE ?= copy
 
+# PyTorch from PyPI brings several GB of CUDA. Its tests run where pip has a CPU build at hand, or with TORCH=1,
+# in an environment of their own: litert-torch pins older versions than the rest needs.
+TORCH_WHEEL := $(firstword $(wildcard $(PIP_FIND_LINKS)/torch-*+cpu-cp311-*.whl))
+TORCH       ?= $(if $(TORCH_WHEEL),1)
+TORCH_VENV  := $(VENV)-torch
+
 PYTEST     := $(BIN)/python -m pytest
 JOBS       ?= 2
 DEMO_DIR   ?= demo-output
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check format types lint docs lock setup setup-demo setup-test system-demo system-test bench clean
+
+.PHONY: help demo test test-torch test-fast check format types lint docs lock setup setup-demo setup-test system-demo system-test bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -25,6 +32,10 @@ demo: setup-demo ## Build, sign, deploy, benchmark and report the example model;
 test: setup-test ## Run every test
 	@echo "==> Running the tests"
 	@$(PYTEST) -n $(JOBS) --dist loadgroup
+	@$(if $(TORCH),$(MAKE) --no-print-directory test-torch,echo "==> PyTorch tests left out: no CPU build of torch at hand (make test TORCH=1)")
+
+test-torch: $(TORCH_VENV)/.installed ## Run the tests of the PyTorch importer, in an environment of their own
+	@$(TORCH_VENV)/bin/python -m pytest -q -n $(JOBS) tests/converters/importers/test_torch.py
 
 test-fast: setup-test ## Run the tests that take seconds
 	@$(PYTEST) -n $(JOBS) --dist loadgroup -m "not slow"
@@ -48,6 +59,8 @@ bench: setup-test ## Speed and memory, side by side with peers (minutes)
 lock: $(UV) ## Resolve the development dependencies again
 	$(UV) pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate --upgrade \
 	  --extra tensorflow --extra onnx --extra images --extra postgresql --extra dev pyproject.toml --output-file requirements/dev.txt
+	UV_FIND_LINKS= $(UV) pip compile --quiet --python-version 3.11 --no-header --no-annotate --upgrade \
+	  --constraints requirements/torch.in --extra torch --extra dev pyproject.toml --output-file requirements/torch.txt
 
 setup: setup-demo
 
@@ -65,9 +78,15 @@ $(VENV)/.demo: pyproject.toml requirements/dev.txt | system-demo $(UV)
 	@touch $@
 
 $(VENV)/.test: pyproject.toml requirements/dev.txt | system-test $(UV)
-	@echo "==> Installing edgepack with what its tests need (about 1 min; TensorFlow among it)"
+	@echo "==> Installing edgepack with what its tests need (1 to 2 min; TensorFlow among it)"
 	@$(UV) pip install --python $(BIN)/python --quiet --constraints requirements/dev.txt --editable '.[tensorflow,onnx,images,postgresql,dev]'
 	@touch $@ $(VENV)/.demo
+
+$(TORCH_VENV)/.installed: pyproject.toml requirements/torch.txt | $(UV)
+	@echo "==> Installing PyTorch and litert-torch into $(TORCH_VENV) (about 1 min)"
+	@$(UV) venv --quiet --allow-existing --python $(BIN)/python $(TORCH_VENV)
+	@$(UV) pip install --python $(TORCH_VENV)/bin/python --quiet --constraints requirements/torch.txt --editable '.[torch,dev]' $(TORCH_WHEEL)
+	@touch $@
 
 setup-demo: $(VENV)/.demo
 setup-test: $(VENV)/.test
@@ -83,4 +102,4 @@ system-test:
 	@tools/system_packages.sh $(TEST_PACKAGES)
 
 clean: ## Remove what these commands made
-	rm -rf $(VENV) $(DEMO_DIR) .edgepack dist build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(TORCH_VENV) $(DEMO_DIR) .edgepack dist build src/*.egg-info .mypy_cache .ruff_cache .pytest_cache
