@@ -8,8 +8,8 @@ leaves nothing behind that counts; what a killed one left is removed by the next
 
 from __future__ import annotations
 
-import functools
 import fcntl
+import functools
 import hashlib
 import json
 import os

@@ -1,4 +1,4 @@
-"""A TCP relay between edgepack and sshd that cuts the link, or lets nothing more through, after some bytes."""
+"""A TCP relay between edgepack and sshd that cuts the link, or passes nothing more, after some bytes."""
 
 from __future__ import annotations
 

@@ -139,7 +139,9 @@ def test_wrong_project_keys(shell: Shell, toml: str, key: str, text: str) -> Non
     shell.edgepack("build", "model.tflite", "--target", "rpi").failed(3, "edgepack.toml", key, text)
 
 
-@pytest.mark.parametrize(("fields", "key", "text"), LAB_KEYS, ids=[f"{key}-{text}" for _, key, text in LAB_KEYS])
+@pytest.mark.parametrize(
+    ("fields", "key", "text"), LAB_KEYS, ids=[f"{key}-{text}" for _, key, text in LAB_KEYS]
+)
 def test_wrong_lab_keys(shell: Shell, fields: dict[str, object], key: str, text: str) -> None:
     write_lab(shell.folder / "lab.toml", pi=fields)
     shell.edgepack("devices", "list").failed(3, "lab.toml", "pi", key, text)
@@ -157,7 +159,9 @@ def test_no_key_to_sign_with(project: Shell) -> None:
 
 
 def test_wrong_package_for_what_is_installed(shell: Shell, packages: Packages) -> None:
-    lab = write_lab(shell.folder / "lab.toml", here={"kind": "local", "work_dir": str(shell.folder / "device")})
+    lab = write_lab(
+        shell.folder / "lab.toml", here={"kind": "local", "work_dir": str(shell.folder / "device")}
+    )
     arguments = ("--device", "here", "--lab", lab)
     shell.edgepack("bench", packages.old, *arguments).failed(10, "no version of 'cnn'", "edgepack deploy")
     shell.edgepack("deploy", packages.old, *arguments).ok()

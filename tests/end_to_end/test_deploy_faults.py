@@ -248,7 +248,8 @@ def test_agent_killed_while_it_installs(pi: Pi, packages: Packages) -> None:
 
 def test_one_dead_device_of_four(pi: Pi, packages: Packages) -> None:
     live = {
-        name: {**pi.fields, "work_dir": str(pi.shell.folder / name), "groups": ["desk"]} for name in ("a", "b", "c")
+        name: {**pi.fields, "work_dir": str(pi.shell.folder / name), "groups": ["desk"]}
+        for name in ("a", "b", "c")
     }
     dead = {**pi.fields, "port": free_port(), "groups": ["desk"], "connect_timeout_s": 2}
     write_lab(pi.shell.folder / "lab.toml", **live, dead=dead)

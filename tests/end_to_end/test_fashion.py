@@ -88,8 +88,19 @@ def test_over_ssh_with_a_runtime_that_is_brought(
 ) -> None:
     """Wheels for the device's own Python come from the package index once, into the user's cache."""
     python = next((path for path in ("/usr/bin/python3",) if Path(path).exists()), sys.executable)
-    probe = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", str(fashion.folder / "pip")]
-    reached = subprocess.run([*probe, "--timeout", "5", "--retries", "0", "typing-extensions"], capture_output=True)
+    probe = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--no-deps",
+        "--quiet",
+        "--dest",
+        str(fashion.folder / "pip"),
+    ]
+    reached = subprocess.run(
+        [*probe, "--timeout", "5", "--retries", "0", "typing-extensions"], capture_output=True
+    )
     if reached.returncode:
         pytest.skip(f"pip cannot reach a package index: {reached.stderr.decode()[-200:]}")
     done = deploy_to(runtime="auto", python=python)

@@ -37,7 +37,9 @@ def pictures(count: int, seed: int) -> NDArray[np.float32]:
 def sounds(count: int, seed: int) -> NDArray[np.float32]:
     """Log-mel-like vectors: correlated values around the autoencoder's training range."""
     rng = np.random.default_rng(seed)
-    return (rng.normal(-30, 6, (count, 1)) + np.cumsum(rng.normal(0, 0.6, (count, 640)), 1)).astype(np.float32)
+    return (rng.normal(-30, 6, (count, 1)) + np.cumsum(rng.normal(0, 0.6, (count, 640)), 1)).astype(
+        np.float32
+    )
 
 
 def mfcc(count: int, seed: int) -> NDArray[np.float32]:
