@@ -26,12 +26,26 @@ if TYPE_CHECKING:
 _RESULT = "result.json"
 _TEMPORARY = ".new-"
 _KEY_DIGITS = 24
+_PACKAGE = Path(__file__).parent.parent
 
 
 def tool_versions(*distributions: str) -> dict[str, str]:
-    """Return the installed version of each distribution that is installed."""
+    """Return what tells one state of the tools from another: versions, and edgepack's own code.
+
+    An editable installation changes its code without its version, so the code counts too.
+    """
     versions = {name: _version(name) for name in distributions}
-    return {name: found for name, found in versions.items() if found is not None}
+    return {name: found for name, found in versions.items() if found is not None} | {"code": _code()}
+
+
+@functools.cache
+def _code() -> str:
+    """Return a hash over name, size and time of every source file of edgepack; reads none of them."""
+    files = sorted(_PACKAGE.glob("*/**/*.py"))
+    stats = "".join(
+        f"{file.name} {stat.st_size} {stat.st_mtime_ns}\n" for file in files for stat in [file.stat()]
+    )
+    return hashlib.sha256(stats.encode()).hexdigest()[:_KEY_DIGITS]
 
 
 @functools.cache  # a build asks for the same ten for every package that it makes

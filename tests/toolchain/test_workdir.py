@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from edgepack.toolchain import workdir
 from edgepack.toolchain.workdir import Workdir, tool_versions
 
 
@@ -67,4 +68,18 @@ def test_two_at_once_leave_one_whole_result(tmp_path: Path) -> None:
 
 
 def test_tool_versions_leave_out_what_is_not_installed() -> None:
-    assert set(tool_versions("numpy", "no-such-distribution")) == {"numpy"}
+    assert set(tool_versions("numpy", "no-such-distribution")) == {"numpy", "code"}
+
+
+def test_edited_code_is_another_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "converters").mkdir()
+    source = tmp_path / "converters" / "one.py"
+    source.write_text("x = 1")
+    monkeypatch.setattr(workdir, "_PACKAGE", tmp_path)
+    seen = []
+    for text in ("x = 1", "x = 22"):
+        source.write_text(text)
+        workdir._code.cache_clear()
+        seen.append(tool_versions()["code"])
+    workdir._code.cache_clear()
+    assert seen[0] != seen[1]
