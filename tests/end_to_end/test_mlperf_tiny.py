@@ -102,7 +102,7 @@ def check_agrees(shell: Shell, package: Path, published: Path, kind: str) -> Non
     Both were calibrated, the published one on real data and ours on synthetic samples, so their scales differ
     and bytes cannot be compared. Tolerance, on 200 new samples: ours strays from float at most 1.25 times as
     far as the published one does (root mean square), and ours gives float's class at most 3 percentage points
-    less often; where the output is classes, ours and the published one agree on at least 80 %.
+    less often, and the published model's at most 5 points less often than the published one gives float's.
     """
     samples = MAKERS[kind](200, 2)
     (imported,) = (shell.folder / ".edgepack/import").glob("*/*.tflite")
@@ -114,7 +114,7 @@ def check_agrees(shell: Shell, package: Path, published: Path, kind: str) -> Non
         return
     ours, theirs, exact = (each.reshape(len(samples), -1).argmax(1) for each in (ours, theirs, exact))
     assert (ours == exact).mean() >= (theirs == exact).mean() - 0.03
-    assert (ours == theirs).mean() >= 0.8
+    assert (ours == theirs).mean() >= (theirs == exact).mean() - 0.05
 
 
 @pytest.mark.parametrize(
@@ -162,4 +162,4 @@ def test_deploy_and_bench(built, name: str, tmp_path: Path) -> None:
     store = ("--store", tmp_path / "results.sqlite")
     (record,) = shell.edgepack("bench", package, *device, *QUICK_BENCH, *store).ok().document["runs"]
     assert record["package"]["package_id"] == done["package_id"]
-    print(sorted({metric["name"] for metric in record["metrics"]}))
+    assert record["metrics"]
