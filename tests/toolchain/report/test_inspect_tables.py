@@ -49,6 +49,6 @@ def test_verdicts_say_what_they_leave_out(graph) -> None:
     assert unknown.split()[:4] == ["runs", "on", "rpi4", "unknown"]
     assert "states no size for ram" in unknown
     text = shown(fit_card(fit(graph, cost, find_target("rpi-pico"))))
-    assert text.split()[:4] == ["runs", "on", "rpi-pico", "yes"] or "advice" in text
+    assert text.split()[:4] == ["runs", "on", "rpi-pico", "yes"]
     assert "does not contain" in text
     assert "None" not in text
