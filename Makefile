@@ -8,6 +8,8 @@ UV         := $(BIN)/uv
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export UV_HTTP_TIMEOUT ?= 180
 export UV_LINK_MODE ?= copy
+# Without compiled modules every process compiles all that it imports: tests and demo start hundreds.
+unexport PYTHONDONTWRITEBYTECODE
 
 # PyTorch from PyPI brings several GB of CUDA. Its tests run where pip has a CPU build at hand, or with TORCH=1,
 # in an environment of their own: litert-torch pins older versions than the rest needs.
@@ -93,7 +95,9 @@ setup-test: $(VENV)/.test
 
 # System programs: installed where this runs as root on Debian, otherwise the tests that need them skip with a reason.
 DEMO_PACKAGES := openssh-server openssh-client
-TEST_PACKAGES := $(DEMO_PACKAGES) iproute2 nftables chromium dataset-fashion-mnist
+# The last four make an emulated 64-bit Arm board: real Arm programs, run by qemu-user.
+TEST_PACKAGES := $(DEMO_PACKAGES) iproute2 nftables chromium dataset-fashion-mnist \
+  mmdebstrap arch-test qemu-user-static binfmt-support
 
 system-demo:
 	@tools/system_packages.sh $(DEMO_PACKAGES)

@@ -27,6 +27,7 @@ _RESULT = "result.json"
 _TEMPORARY = ".new-"
 _KEY_DIGITS = 24
 _PACKAGE = Path(__file__).parent.parent
+_MAKERS = ("converters/**/*.py", "toolchain/packaging/*.py", "toolchain/build.py", "toolchain/stages.py")
 
 
 def tool_versions(*distributions: str) -> dict[str, str]:
@@ -40,8 +41,8 @@ def tool_versions(*distributions: str) -> dict[str, str]:
 
 @functools.cache
 def _code() -> str:
-    """Return a hash over name, size and time of every source file of edgepack; reads none of them."""
-    files = sorted(_PACKAGE.glob("*/**/*.py"))
+    """Return a hash over name, size and time of the source files that make artifacts; reads none of them."""
+    files = sorted(file for pattern in _MAKERS for file in _PACKAGE.glob(pattern))
     stats = "".join(
         f"{file.name} {stat.st_size} {stat.st_mtime_ns}\n" for file in files for stat in [file.stat()]
     )

@@ -18,6 +18,8 @@ if [ ! -e /usr/sbin/policy-rc.d ]; then
   printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d && created=yes
 fi
 trap '[ -z "$created" ] || rm -f /usr/sbin/policy-rc.d' EXIT
+# qemu-user-static registers itself there, when the package is installed.
+case "$missing" in *qemu-user-static*) mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc 2>/dev/null || true ;; esac
 export DEBIAN_FRONTEND=noninteractive
 apt-get install -y --no-install-recommends -qq $missing >/dev/null 2>&1 || {
   apt-get update -qq >/dev/null 2>&1 || true

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,15 @@ if TYPE_CHECKING:
     from tests.arm.board import Board
     from tests.arm.conftest import Workplace
 
-pytestmark = [pytest.mark.slow, pytest.mark.root, pytest.mark.timeout(900), pytest.mark.xdist_group("armhf")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.root,
+    pytest.mark.timeout(900),
+    pytest.mark.xdist_group("armhf"),
+    pytest.mark.skipif(
+        os.environ.get("EDGEPACK_TEST_ARMHF") != "1", reason="takes minutes; EDGEPACK_TEST_ARMHF=1 runs it"
+    ),
+]
 
 
 @pytest.fixture(scope="module")

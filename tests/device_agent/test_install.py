@@ -422,3 +422,14 @@ class Interpreter(real.Interpreter):
     message = fails("golden_mismatch", agent, "install", **agent.install_fields(package, runtime))
     assert "0.5" in message
     assert installed_state(work_dir) == {}
+
+
+def test_tflite_runtime_stands_in_for_litert(
+    agent: Agent, build: Build, work_dir: Path, tmp_path: Path
+) -> None:
+    source = "from ai_edge_litert.interpreter import Interpreter"
+    runtime = install_runtime(agent, runtime_wheel(tmp_path, source))["runtime_id"]
+    package = build(runtime={"kind": "litert", "min_version": "2.3"})
+    agent.upload(package)
+    assert agent.ask("install", **agent.install_fields(package, runtime))["golden"]["cases"] > 0
+    assert installed_state(work_dir) != {}

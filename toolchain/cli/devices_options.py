@@ -82,6 +82,7 @@ def failure_documents(outcomes: Sequence[Outcome[Any]]) -> list[dict[str, Any]]:
         {
             "device": outcome.device.name,
             "kind": type(outcome.error).__name__,
+            "code": getattr(outcome.error, "code", None),
             "message": outcome.error.message,
             "remedy": outcome.error.remedy,
             "exit_code": outcome.error.exit_code,

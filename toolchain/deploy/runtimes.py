@@ -4,6 +4,8 @@ Rules:
     * What the device has already is used before anything is downloaded.
     * Wheels are chosen by what the device's system can load (`wheel_needs.py`), newest first; the agent runs
       a tiny model in the runtime before it counts as installed.
+    * Where no ai-edge-litert fits, tflite-runtime stands in: it reads the same models, and the golden outputs
+      decide on the device. A package index that cannot be reached is no reason for that.
     * The Interpreter of ai-edge-litert and of tflite-runtime imports nothing but NumPy; tflite-runtime needs
       one before version 2.
     * Where no wheel fits, the error lists every candidate with its reason.
@@ -12,23 +14,27 @@ Rules:
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from edgepack.toolchain.deploy.transfer import Blob, blob_of_file
 from edgepack.toolchain.deploy.wheel_needs import misfit, version_key
 from edgepack.toolchain.deploy.wheels import NoSuchWheelError, Wheel, WheelPlatform, fetch_wheel
 from edgepack.toolchain.errors import DeployError
+from edgepack.toolchain.packaging.manifest import RuntimeRequirement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from edgepack.toolchain.deploy.inventory import Device
-    from edgepack.toolchain.deploy.messages import Facts, InstalledRuntime, RuntimeKind
-    from edgepack.toolchain.packaging.manifest import RuntimeRequirement
+    from edgepack.toolchain.deploy.messages import Facts, InstalledRuntime, RuntimeKind, SystemRuntime
 
 SYSTEM = "system"
 _PROJECTS: dict[RuntimeKind, str] = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime"}
+# Of another kind than the package asks for, with the oldest version that the quantizer's operators need.
+_STAND_INS: dict[RuntimeKind, RuntimeRequirement] = {
+    "litert": RuntimeRequirement(kind="tflite-runtime", min_version="2.13")
+}
 _NUMPY: dict[RuntimeKind, str] = {"litert": "numpy", "tflite-runtime": "numpy<2"}
 _OLDEST_GLIBC_MINOR = 17
 # Runtimes are judged by their symbols, so tags above the device's own glibc are looked at, too.
@@ -36,6 +42,10 @@ _NEWEST_GLIBC_MINOR = 44
 _MAX_OLDER = 10
 _BY_HAND = 'Install a runtime by hand and set runtime = "system" of the device in lab.toml.'
 _MACHINES = ("x86_64", "aarch64", "armv7l")
+
+
+class _NothingFitsError(DeployError):
+    """The package index was asked, and none of its wheels fits."""
 
 
 @dataclass(frozen=True)
@@ -81,16 +91,43 @@ def choose_runtime(
     """
     if device.runtime == SYSTEM:
         return _system(device, facts, required, note=None)
-    fitting = [found for found in installed if _satisfies(found.kind, found.version, required)]
-    if fitting:
-        best = max(fitting, key=lambda found: version_key(found.version or ""))
-        return RuntimeChoice(best.runtime_id, best.kind, best.version, best.numpy, "installed")
     try:
-        return provision(device.name, facts, required)
+        return _wheels_of(device.name, facts, installed, required)
     except DeployError as err:
-        if facts.system_runtime is None:
-            raise
-        return _system(device, facts, required, note=err.message)
+        if facts.system_runtime is not None and _serves(facts.system_runtime, required):
+            return _system(device, facts, required, note=err.message)
+        if isinstance(err, _NothingFitsError) and required.kind in _STAND_INS:
+            return _stand_in(device.name, facts, installed, required, err)
+        if facts.system_runtime is not None:  # it is not what is needed: the error tells both
+            return _system(device, facts, required, note=err.message)
+        raise
+
+
+def _stand_in(
+    name: str,
+    facts: Facts,
+    installed: Sequence[InstalledRuntime],
+    required: RuntimeRequirement,
+    refusal: DeployError,
+) -> RuntimeChoice:
+    """Return a runtime of another kind, which says why it is that."""
+    try:
+        choice = _wheels_of(name, facts, installed, _STAND_INS[required.kind])
+    except _NothingFitsError as err:
+        message = f"{refusal.message} {err.message}"
+        raise DeployError(message, remedy=err.remedy) from refusal
+    return replace(choice, note=refusal.message)
+
+
+def _wheels_of(
+    name: str, facts: Facts, installed: Sequence[InstalledRuntime], required: RuntimeRequirement
+) -> RuntimeChoice:
+    """Return the newest runtime of one kind that was provisioned before, else one to provision now."""
+    fitting = [found for found in installed if _satisfies(found.kind, found.version, required)]
+    if not fitting:
+        return provision(name, facts, required)
+    best = max(fitting, key=lambda found: version_key(found.version or ""))
+    return RuntimeChoice(best.runtime_id, best.kind, best.version, best.numpy, "installed")
 
 
 def provision(name: str, facts: Facts, required: RuntimeRequirement) -> RuntimeChoice:
@@ -115,7 +152,7 @@ def provision(name: str, facts: Facts, required: RuntimeRequirement) -> RuntimeC
         if wheels is not None:
             return _provisioned(kind, wheels, facts)
     message = f"No {kind} fits {name} (Python {facts.python.version}, {machine}): {'; '.join(reasons)}."
-    raise DeployError(message, remedy=_remedy(kind, machine, facts))
+    raise _NothingFitsError(message, remedy=_remedy(kind, machine, facts))
 
 
 def _remedy(kind: RuntimeKind, machine: str, facts: Facts) -> str:
@@ -134,7 +171,7 @@ def _remedy(kind: RuntimeKind, machine: str, facts: Facts) -> str:
 def _system(device: Device, facts: Facts, required: RuntimeRequirement, *, note: str | None) -> RuntimeChoice:
     found = facts.system_runtime
     needs = f"{required.kind} {required.min_version} or later"
-    if found is not None and _satisfies(found.kind, found.version, required):
+    if found is not None and _serves(found, required):
         return RuntimeChoice(SYSTEM, found.kind, found.version, found.numpy, "system", note=note)
     has = f"{found.kind} {found.version or 'of unknown version'}" if found else "no runtime"
     message = f"{device.name}: the Python at '{device.python}' has {has}; the package needs {needs}."
@@ -142,6 +179,12 @@ def _system(device: Device, facts: Facts, required: RuntimeRequirement, *, note:
         message += f" {note}"
     remedy = f"Install one in that Python, or set runtime = \"auto\" of '{device.name}' in lab.toml."
     raise DeployError(message, remedy=remedy)
+
+
+def _serves(found: SystemRuntime, required: RuntimeRequirement) -> bool:
+    """Return whether the system's runtime is what a package asks for, or what may stand in for it."""
+    wanted = (required, _STAND_INS.get(required.kind))
+    return any(each and _satisfies(found.kind, found.version, each) for each in wanted)
 
 
 def _satisfies(kind: str, version: str | None, required: RuntimeRequirement) -> bool:

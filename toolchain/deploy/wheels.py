@@ -154,6 +154,8 @@ def _run_pip(requirement: str, platform: WheelPlatform, folder: Path) -> None:
         "--quiet",
         "--disable-pip-version-check",
         "--no-input",
+        # At least one: what pip says of it tells an index out of reach from one without the wheel.
+        "--retries=2",
     ]
     command += ["--no-deps", "--only-binary=:all:", "--dest", str(folder), "--implementation", "cp"]
     command += ["--python-version", platform.python, "--abi", platform.abi, "--abi", "abi3", "--abi", "none"]

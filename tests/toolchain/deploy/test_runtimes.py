@@ -224,3 +224,49 @@ def test_system_runtime_stands_in_where_no_wheel_fits() -> None:
     assert "musl" in (choice.note or "")
     with pytest.raises(DeployError, match=r"needs tflite-runtime 2.13 or later.*musl"):
         choose_runtime(DEVICE, has, [], TFLITE)
+
+
+OLD = {"kind": "glibc", "version": "2.1"}  # older than what this machine's NumPy, put in for a runtime, needs
+
+
+@pytest.mark.slow
+def test_tflite_runtime_stands_in_where_no_litert_fits(index: Callable[..., Path]) -> None:
+    index("ai_edge_litert", "2.3.0", AARCH64, library=True)
+    index("tflite_runtime", "2.14.0", "cp311-cp311-manylinux_2_34_aarch64")
+    index("numpy", "1.26.4", "cp311-cp311-manylinux_2_17_aarch64")
+    index("numpy", "2.4.0", "cp311-cp311-manylinux_2_17_aarch64")
+    choice = choose_runtime(DEVICE, facts(libc=OLD), [], LITERT)
+    assert (choice.kind, choice.version, choice.numpy, choice.source) == (
+        "tflite-runtime", "2.14.0", "1.26.4", "provisioned",
+    )  # fmt: skip
+    assert "needs GLIBC_2" in (choice.note or "")
+    assert choose_runtime(DEVICE, facts(), [], LITERT).kind == "litert"
+    # The second time it is on the device already.
+    again = choose_runtime(DEVICE, facts(libc=OLD), [installed("2.14.0", "tflite-runtime", "c")], LITERT)
+    assert (again.kind, again.runtime_id, again.source) == ("tflite-runtime", "c" * 64, "installed")
+    system = facts(libc=OLD, system_runtime={"kind": "tflite-runtime", "version": "2.14.0"})
+    assert choose_runtime(DEVICE, system, [], LITERT).source == "system"
+
+
+@pytest.mark.slow
+def test_both_refusals_are_told(index: Callable[..., Path]) -> None:
+    index("ai_edge_litert", "2.3.0", AARCH64, library=True)
+    index("tflite_runtime", "2.14.0", "cp311-cp311-manylinux_2_34_aarch64", library=True)
+    with pytest.raises(DeployError) as caught:
+        choose_runtime(DEVICE, facts(libc=OLD), [], LITERT)
+    for expected in ("No litert fits pi", "No tflite-runtime fits pi", "the device has GLIBC_2.1"):
+        assert expected in caught.value.message
+    with pytest.raises(DeployError) as caught:  # nothing stands in for tflite-runtime
+        choose_runtime(DEVICE, facts(libc=OLD), [], TFLITE)
+    assert "litert fits" not in caught.value.message
+
+
+def test_unreachable_index_is_no_reason_for_a_stand_in(
+    monkeypatch: pytest.MonkeyPatch, index: Callable[..., Path]
+) -> None:
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    with pytest.raises(DeployError, match="pip could not download 'ai-edge-litert'"):
+        choose_runtime(DEVICE, facts(), [installed("2.14.0", "tflite-runtime")], LITERT)
