@@ -8,6 +8,7 @@ Rules:
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -181,6 +182,15 @@ def _apply(tree: Generated, plan: BatchPlan) -> None:
             options.newShape = _with_leading(new_shape, plan.new)
 
 
+def _new_name(subgraph: Generated, name: bytes | str | None) -> str:
+    """Return a name that no tensor has, made from that of the tensor that is replaced."""
+    text = name.decode("utf-8", "replace") if isinstance(name, bytes) else name or "operand"
+    taken = {
+        t.name.decode("utf-8", "replace") if isinstance(t.name, bytes) else t.name for t in subgraph.tensors
+    }
+    return next(new for number in itertools.count(1) if (new := f"{text}/batch{number}") not in taken)
+
+
 def _with_leading(dimensions: ArrayLike, value: int) -> NDArray[np.int32]:
     changed = np.array(dimensions, dtype=np.int32)
     changed[0] = value
@@ -198,7 +208,7 @@ def _replace_operand(tree: Generated, subgraph: Generated, operand: NewOperand) 
             shape=np.array(operand.values.shape, np.int32),
             type=old.type,
             buffer=len(tree.buffers) - 1,
-            name=old.name,
+            name=_new_name(subgraph, old.name),
             hasRank=old.hasRank,
         )
     )

@@ -144,9 +144,6 @@ def test_float_input_and_output(project: Shell, tmp_path: Path) -> None:
     assert [details.dtype.name for details in (*model.inputs, *model.outputs)] == ["int8", "int8"]
 
 
-@pytest.mark.xfail(
-    reason="converters/tflite/writer.py gives a replaced operand the name of the old one", strict=True
-)
 def test_batch_is_the_models_own(project: Shell, tmp_path: Path) -> None:
     built = project.edgepack("build", "--batch", "4", "--json").ok().document[0]
     model = packed_model(project.folder / "dist/cnn-rpi-int8.epk", tmp_path)

@@ -106,11 +106,6 @@ def test_during_install(shell: Shell, packages: Packages) -> None:
     assert leftovers(device) == []
 
 
-@pytest.mark.xfail(
-    reason="Thread.join of Python 3.10 to 3.12 takes a thread for ended once it was interrupted, so that "
-    "run_fleet does not wait for the workers to cancel their jobs",
-    strict=False,
-)
 def test_during_benchmark(shell: Shell, packages: Packages) -> None:
     device = shell.folder / "device"
     write_lab(shell.folder / "lab.toml", here={"kind": "local", "work_dir": str(device)})

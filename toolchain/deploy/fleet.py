@@ -30,6 +30,7 @@ T = TypeVar("T")
 State = Literal["waiting", "working", "retrying", "done", "failed"]
 
 _LEND_AFTER_S = 1.0
+_GIVE_UP_AFTER_S = 5.0
 _FIRST_PAUSE_S = 1.0
 _CONNECTING = "connect"
 
@@ -103,6 +104,9 @@ def run_fleet(
     lock = threading.Lock()
     outcomes: dict[int, Outcome[T]] = {}
     bugs: list[BaseException] = []
+    # Waited on in place of the threads: a Thread.join that was interrupted takes a running thread for ended
+    # (bpo-45274).
+    ended = [threading.Event() for _ in devices]
     slots = threading.Semaphore(parallel)
 
     def tell(event: FleetEvent) -> None:
@@ -115,6 +119,8 @@ def run_fleet(
             outcomes[index] = _Worker(device, work, slots, cancellation, tell).run(attempts)
         except BaseException as err:
             bugs.append(err)
+        finally:
+            ended[index].set()
 
     threads = [
         threading.Thread(target=run_one, args=item, name=f"edgepack-{item[1].name}", daemon=True)
@@ -123,12 +129,12 @@ def run_fleet(
     for thread in threads:
         thread.start()
     try:
-        for thread in threads:
-            thread.join()
+        for end in ended:
+            end.wait()
     except BaseException:
         cancellation.cancel()
-        for thread in threads:
-            thread.join(timeout=5)
+        for end in ended:
+            end.wait(timeout=_GIVE_UP_AFTER_S)
         raise
     if bugs:
         raise bugs[0]
