@@ -300,7 +300,7 @@ def find_results(
 
     loaded = load_project(Path(project) if project else None)
     location = store or loaded.settings.report.store or default_location(loaded.folder)
-    with closing(ResultStore(location)) as results:
+    with closing(ResultStore(location, create=False)) as results:
         if run_ids:
             records = [results.get(run_id) for run_id in run_ids]
         else:

@@ -106,7 +106,9 @@ def deploy_and_bench(
 
 
 def _context(path: Path, device: Device, bench: Bench) -> RunContext:
-    emulated = device.target is not None and find_target(device.target).link.kind == "emulated"
+    emulated = device.emulated or (
+        device.target is not None and find_target(device.target).link.kind == "emulated"
+    )
     return RunContext(
         device_name=device.name,
         device_kind=device.kind,

@@ -14,7 +14,7 @@ from edgepack.targets.units import format_bytes
 
 if TYPE_CHECKING:
     from edgepack.targets.model import Target
-    from edgepack.toolchain.deploy.messages import Facts
+    from edgepack.toolchain.deploy.facts import Facts
 
 _MIN_FREE_BYTES = 300_000_000
 """A provisioned LiteRT with NumPy takes 95 to 113 MB unpacked, and its wheels lie beside it meanwhile."""

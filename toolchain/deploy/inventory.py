@@ -67,6 +67,7 @@ class Device(_Strict):
         user: User to log in as; None for what `~/.ssh/config` says, or the user's own name.
         port: Port; None for what `~/.ssh/config` says, or 22.
         groups: Groups that the device belongs to.
+        emulated: Whether it is emulated: its latencies are marked so on every record and in every table.
         python: Path of Python 3.9 or later on the device.
         work_dir: Where the agent keeps its files; a leading `~` is the home folder on the device.
         runtime: "auto" provisions a runtime from wheels; "system" uses the one that the device's Python has.
@@ -83,6 +84,7 @@ class Device(_Strict):
     user: UserName | None = None
     port: Annotated[int, Field(ge=1, le=65_535)] | None = None
     groups: tuple[DeviceName, ...] = ()
+    emulated: bool = False
     python: str = Field(default="python3", min_length=1, max_length=4096)
     work_dir: str = Field(default="~/.edgepack", min_length=1, max_length=4096)
     runtime: Literal["auto", "system"] = "auto"

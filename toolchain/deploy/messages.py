@@ -3,7 +3,7 @@
 Rules:
     * A device is hostile until checked: types are strict, names and hashes have a form, lists have an end.
     * Unknown fields are ignored: a newer agent may say more.
-    * A fact that the device could not tell is None.
+    * What a device tells about itself is in `facts.py`; its texts hold nothing that a terminal would obey.
     * The messages of benchmarks are in `measure/messages.py`.
 """
 
@@ -13,15 +13,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from edgepack.toolchain.deploy.facts import Count, Facts, RuntimeKind, Text, Version
 from edgepack.toolchain.packaging.manifest import Name, Sha256
 
 PROTOCOL = 1
 MAX_LINE_BYTES = 1 << 20
-
-Text = Annotated[str, StringConstraints(max_length=4096)]
-Version = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}$")]
-Count = Annotated[int, Field(ge=0, le=1 << 62)]
-RuntimeKind = Literal["litert", "tflite-runtime"]
 
 
 class Message(BaseModel):
@@ -64,106 +60,6 @@ class Failure(Message):
     code: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,64}$")]
     message: Text
     remedy: Text
-
-
-class PythonFacts(Message):
-    """The device's Python: version, path, ABI tag such as "cp311", and 32 or 64 bits."""
-
-    version: Version
-    executable: Text
-    abi: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,32}$")]
-    bits: int
-
-
-class LibcFacts(Message):
-    """The device's C library; kind is "glibc", "musl", "bionic" or None."""
-
-    kind: Text | None = None
-    version: Version | None = None
-
-
-class LibstdcxxFacts(Message):
-    """The newest symbol versions that the device's C++ library offers, such as "3.4.30" and "1.3.13"."""
-
-    glibcxx: Version | None = None
-    cxxabi: Version | None = None
-
-
-class CpuFacts(Message):
-    """The device's processor."""
-
-    count: Count | None = None
-    available: Count | None = None
-    model: Text | None = None
-    features: Annotated[list[Text], Field(max_length=1024)] | None = None
-
-
-class MemoryFacts(Message):
-    """The device's memory."""
-
-    total_bytes: Count | None = None
-    available_bytes: Count | None = None
-
-
-class DiskFacts(Message):
-    """The disk of the agent's folder."""
-
-    free_bytes: Count | None = None
-
-
-class ClockFacts(Message):
-    """The device's clock."""
-
-    unix_ns: Count | None = None
-
-
-class Temperature(Message):
-    """A temperature sensor, in degrees Celsius."""
-
-    name: Text
-    value: float
-
-
-class PowerSensorFacts(Message):
-    """A power sensor that the device has."""
-
-    driver: Text
-    name: Text | None = None
-    path: Text | None = None
-
-
-class SystemRuntime(Message):
-    """The runtime that the device's own Python has."""
-
-    kind: RuntimeKind
-    version: Version | None = None
-    numpy: Version | None = None
-
-
-class Facts(Message):
-    """What a device is and has."""
-
-    hostname: Text | None = None
-    model: Text | None = None
-    kernel: Text | None = None
-    machine: Text
-    python: PythonFacts
-    libc: LibcFacts = LibcFacts()
-    libstdcxx: LibstdcxxFacts | None = None
-    cpu: CpuFacts = CpuFacts()
-    memory: MemoryFacts = MemoryFacts()
-    disk: DiskFacts = DiskFacts()
-    page_bytes: Count | None = None
-    clock: ClockFacts = ClockFacts()
-    boot_id: Text | None = None
-    uid: Count | None = None
-    governor: Text | None = None
-    clocks_hz: Annotated[list[Count], Field(max_length=4096)] | None = None
-    temperatures_c: Annotated[list[Temperature], Field(max_length=256)] | None = None
-    power_sensors: Annotated[list[PowerSensorFacts], Field(max_length=256)] | None = None
-    ssh_keygen: Text | None = None
-    system_runtime: SystemRuntime | None = None
-    system_numpy: Version | None = None
 
 
 class Probe(Message):

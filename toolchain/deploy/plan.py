@@ -16,7 +16,7 @@ from edgepack.toolchain.progress import silent
 
 if TYPE_CHECKING:
     from edgepack.toolchain.deploy.agent_session import AgentSession
-    from edgepack.toolchain.deploy.messages import Facts
+    from edgepack.toolchain.deploy.facts import Facts
     from edgepack.toolchain.packaging.archive import OpenPackage
     from edgepack.toolchain.progress import Report
 

@@ -7,7 +7,6 @@ import socket
 from typing import TYPE_CHECKING
 
 from edgepack.toolchain.deploy.messages import (
-    Facts,
     Installed,
     InstalledPackage,
     InstalledRuntime,
@@ -21,6 +20,7 @@ from edgepack.toolchain.deploy.messages import (
 
 if TYPE_CHECKING:
     from edgepack.toolchain.deploy.agent_session import AgentSession
+    from edgepack.toolchain.deploy.facts import Facts
 
 
 def owner() -> str:

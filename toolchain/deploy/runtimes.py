@@ -26,8 +26,9 @@ from edgepack.toolchain.packaging.manifest import RuntimeRequirement
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from edgepack.toolchain.deploy.facts import Facts, RuntimeKind, SystemRuntime
     from edgepack.toolchain.deploy.inventory import Device
-    from edgepack.toolchain.deploy.messages import Facts, InstalledRuntime, RuntimeKind, SystemRuntime
+    from edgepack.toolchain.deploy.messages import InstalledRuntime
 
 SYSTEM = "system"
 _PROJECTS: dict[RuntimeKind, str] = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime"}

@@ -21,7 +21,7 @@ from edgepack.toolchain.errors import DeployError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edgepack.toolchain.deploy.messages import Facts
+    from edgepack.toolchain.deploy.facts import Facts
 
 _LIBRARY = re.compile(r"\.so(\.\d+)*$")
 # The module that the Interpreter imports. What other modules of a runtime's wheel need (converters, GPU

@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from edgepack.toolchain.deploy.messages import Count, Message, Text
-from edgepack.toolchain.packaging.manifest import Name, Sha256  # noqa: TC001 - pydantic reads them
+from edgepack.toolchain.deploy.facts import Count, Text
+from edgepack.toolchain.deploy.messages import Message
+from edgepack.toolchain.packaging.manifest import Name, Sha256
 
 JobId = Annotated[str, StringConstraints(pattern=r"^[0-9]{8}T[0-9]{6}-[0-9a-f]{8}$")]
 JobState = Literal["running", "finished", "failed", "cancelled", "lost"]

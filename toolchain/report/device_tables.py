@@ -12,9 +12,9 @@ from edgepack.targets.units import format_bytes, format_hz
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edgepack.toolchain.deploy.facts import Facts
     from edgepack.toolchain.deploy.health import Check, Finding
     from edgepack.toolchain.deploy.inventory import Device
-    from edgepack.toolchain.deploy.messages import Facts
 
 _UNKNOWN = "—"
 

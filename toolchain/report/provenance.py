@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from edgepack.targets.units import format_bytes, format_hz
 
 if TYPE_CHECKING:
-    from edgepack.toolchain.results.device_facts import DeviceFacts
+    from edgepack.toolchain.deploy.facts import DeviceFacts
     from edgepack.toolchain.results.schema import RunRecord
 
 _UNKNOWN = "not known"

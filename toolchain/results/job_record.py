@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
+from edgepack.toolchain.deploy.facts import Checked, Count, DeviceFacts, Positive, Reason, Text
 from edgepack.toolchain.errors import AgentError
-from edgepack.toolchain.results.device_facts import Checked, Count, DeviceFacts, Positive, Reason, Text
 
 if TYPE_CHECKING:
     import numpy as np

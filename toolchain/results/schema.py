@@ -10,7 +10,7 @@ Rules:
 The JSON Schema is `docs/schemas/run-record-v1.json`, written by `json_schema.py` and checked by a test.
 """
 
-# ruff: noqa: TC001 - pydantic reads the annotations at run time
+
 from __future__ import annotations
 
 import json
@@ -18,8 +18,8 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints, ValidationError
 
+from edgepack.toolchain.deploy.facts import Checked, DeviceFacts, Reason, Text
 from edgepack.toolchain.errors import MeasurementError
-from edgepack.toolchain.results.device_facts import Checked, DeviceFacts, Reason, Text
 from edgepack.toolchain.results.job_record import (
     BenchSpec,
     Configuration,

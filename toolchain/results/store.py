@@ -45,16 +45,17 @@ class ResultStore:
 
     Args:
         location: A path of an SQLite file, `sqlite:///PATH`, or `postgresql+psycopg://USER@HOST/DATABASE`.
+        create: Whether to make an SQLite file that does not exist.
 
     Raises:
         ProjectError: The location cannot be used, or was written by another version of edgepack.
     """
 
-    def __init__(self, location: str | Path) -> None:
+    def __init__(self, location: str | Path, *, create: bool = True) -> None:
         from sqlalchemy.exc import SQLAlchemyError
 
         self._name = str(location)
-        self._engine = _engine(self._name)
+        self._engine = _engine(self._name, create=create)
         self._name = self._engine.url.render_as_string(hide_password=True)
         self._tables = _tables()
         try:
@@ -166,7 +167,7 @@ class ResultStore:
             message = (
                 f"{self._name} has store version {version}; this edgepack uses version {SCHEMA_VERSION}."
             )
-            raise ProjectError(message, remedy="Upgrade edgepack, or name another store with --results.")
+            raise ProjectError(message, remedy="Upgrade edgepack, or name another store with --store.")
 
     def _lock(self, connection: Connection) -> None:
         """Let one process at a time make the tables; the lock ends with the transaction."""
@@ -195,7 +196,7 @@ class ResultStore:
         reason = str(getattr(err, "orig", None) or err).strip().splitlines()[0]
         message = f"The result store {self._name} cannot be used: {reason}."
         return ProjectError(
-            message, remedy="Check the path or URL of --results, and that you may write there."
+            message, remedy="Check the path or URL of --store, and that you may write there."
         )
 
     def _unpack(self, data: bytes, run_id: str) -> RunRecord:
@@ -211,7 +212,7 @@ class ResultStore:
         return parse_run_record(text, source=source)
 
 
-def _engine(location: str) -> Engine:
+def _engine(location: str, *, create: bool) -> Engine:
     from sqlalchemy import create_engine, event, make_url
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
@@ -223,6 +224,11 @@ def _engine(location: str) -> Engine:
             message = f"Results cannot be kept in '{url.get_backend_name()}'."
             raise ProjectError(message, remedy=remedy)
         if url.get_backend_name() == "sqlite":
+            if url.database and not create and not Path(url.database).exists():
+                message = f"There is no result store at {url.database}."
+                raise ProjectError(
+                    message, remedy="Measure first (`edgepack run`), or name the store with --store."
+                )
             if url.database:
                 Path(url.database).parent.mkdir(parents=True, exist_ok=True)
             engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_S})

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from edgepack.targets.registry import find_target
+from edgepack.toolchain.deploy.facts import Facts
 from edgepack.toolchain.deploy.health import Check, Finding, examine
-from edgepack.toolchain.deploy.messages import Facts
 from tests.toolchain.records import facts
 
 NOW_NS = 1_790_000_000_000_000_000

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from edgepack.toolchain.deploy import wheels
+from edgepack.toolchain.deploy.facts import Facts
 from edgepack.toolchain.deploy.inventory import Device
-from edgepack.toolchain.deploy.messages import Facts, InstalledRuntime
+from edgepack.toolchain.deploy.messages import InstalledRuntime
 from edgepack.toolchain.deploy.runtimes import choose_runtime, provision
 from edgepack.toolchain.errors import DeployError
 from edgepack.toolchain.packaging.manifest import RuntimeRequirement

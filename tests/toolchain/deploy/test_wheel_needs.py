@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgepack.toolchain.deploy.messages import Facts
+from edgepack.toolchain.deploy.facts import Facts
 from edgepack.toolchain.deploy.wheel_needs import Need, misfit, needs_of, version_key
 from edgepack.toolchain.errors import DeployError
 

@@ -4,9 +4,9 @@ import io
 
 from rich.console import Console
 
+from edgepack.toolchain.deploy.facts import Facts
 from edgepack.toolchain.deploy.health import Check, Finding
 from edgepack.toolchain.deploy.inventory import Device
-from edgepack.toolchain.deploy.messages import Facts
 from edgepack.toolchain.report.device_tables import check_card, device_table
 from tests.toolchain.records import facts
 

@@ -205,3 +205,10 @@ def test_a_server_that_is_not_there_keeps_the_password_secret(tmp_path):
 def test_default_location(tmp_path):
     assert default_location(tmp_path) == f"sqlite:///{tmp_path / '.edgepack/results.sqlite'}"
     assert default_location().endswith("edgepack/results.sqlite")
+
+
+def test_a_store_that_is_only_read_is_not_made(tmp_path):
+    path = tmp_path / "folder" / "none.sqlite"
+    with pytest.raises(ProjectError, match="no result store"):
+        ResultStore(path, create=False)
+    assert not path.parent.exists()

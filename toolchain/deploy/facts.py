@@ -1,5 +1,7 @@
 """What an agent found on its device, checked: the `facts` of `device_agent/PROTOCOL.md`.
 
+`DeviceFacts` is what a record keeps, where any fact may be missing; `Facts` is what a deployment relies on.
+
 Rules:
     * It comes from a device: hostile until checked, so every text and list is bounded.
     * A text holds no control characters: it is going to be shown in a terminal, which would obey them.
@@ -9,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 import unicodedata
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
@@ -32,8 +34,10 @@ Text = Annotated[str, BeforeValidator(_printable), StringConstraints(max_length=
 Reason = Annotated[
     str, BeforeValidator(_printable), BeforeValidator(_shortened), StringConstraints(min_length=1)
 ]
+Version = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}$")]
 Count = Annotated[int, Field(ge=0, le=(1 << 63) - 1)]
 Positive = Annotated[int, Field(ge=1, le=1 << 20)]
+RuntimeKind = Literal["litert", "tflite-runtime"]
 
 
 class Checked(BaseModel):
@@ -106,3 +110,62 @@ class DeviceFacts(Checked):
     clocks_hz: Annotated[list[Count], Field(max_length=4096)] | None = None
     temperatures_c: Annotated[list[Temperature], Field(max_length=256)] | None = None
     power_sensors: Annotated[list[PowerSensorFacts], Field(max_length=256)] | None = None
+
+
+class KnownPython(PythonFacts):
+    """A Python that wheels can be chosen for: version, path, ABI tag such as "cp311", and 32 or 64 bits."""
+
+    version: Version
+    executable: Text
+    abi: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,32}$")]
+    bits: int
+
+
+class KnownLibc(LibcFacts):
+    """The C library whose symbols wheels must find; kind is "glibc", "musl", "bionic" or None."""
+
+    version: Version | None = None
+
+
+class LibstdcxxFacts(Checked):
+    """The newest symbol versions that the device's C++ library offers, such as "3.4.30" and "1.3.13"."""
+
+    glibcxx: Version | None = None
+    cxxabi: Version | None = None
+
+
+class DiskFacts(Checked):
+    """The disk of the agent's folder."""
+
+    free_bytes: Count | None = None
+
+
+class ClockFacts(Checked):
+    """The device's clock."""
+
+    unix_ns: Count | None = None
+
+
+class SystemRuntime(Checked):
+    """The runtime that the device's own Python has."""
+
+    kind: RuntimeKind
+    version: Version | None = None
+    numpy: Version | None = None
+
+
+class Facts(DeviceFacts):
+    """What a deployment relies on: the record's facts, with those that choose a runtime required."""
+
+    machine: Text
+    python: KnownPython
+    libc: KnownLibc = KnownLibc()
+    libstdcxx: LibstdcxxFacts | None = None
+    cpu: CpuFacts = CpuFacts()
+    memory: MemoryFacts = MemoryFacts()
+    disk: DiskFacts = DiskFacts()
+    clock: ClockFacts = ClockFacts()
+    uid: Count | None = None
+    ssh_keygen: Text | None = None
+    system_runtime: SystemRuntime | None = None
+    system_numpy: Version | None = None
