@@ -89,7 +89,7 @@ class Workplace:
             "--identity-file",
             str(board.identity),
         )
-        self.edgepack("devices", "add", name, *login, "--target", target)
+        self.edgepack("devices", "add", name, *login, "--target", target, "--emulated")
         kind, key, *_ = board.host_key.read_text().split()
         with Path(self.environment["EDGEPACK_KNOWN_HOSTS"]).open("a") as known_hosts:
             known_hosts.write(f"{host_name(ADDRESS, port)} {kind} {key}\n")

@@ -76,6 +76,7 @@ def test_int8_model_computes_what_the_host_computes(
 def test_bench(second: dict[str, Any], workplace: Workplace, packages: dict[str, Path]) -> None:
     run = workplace.bench(packages["int8"], "pi", batches="1,2", threads="2")
     assert (run["device"]["name"], run["target"], run["runtime"]["kind"]) == ("pi", "rpi", "litert")
+    assert run["emulated"]
     assert [(each["batch"], each["threads"]) for each in run["configurations"]] == [(1, 2), (2, 2)]
     assert all(len(each["samples_ns"]) >= 5 and min(each["samples_ns"]) > 0 for each in run["configurations"])
     metrics = {metric["name"]: metric for metric in run["metrics"]}

@@ -30,10 +30,15 @@ def _numbers(_: click.Context, parameter: click.Parameter, value: str | None) ->
         raise click.BadParameter(message, param=parameter) from err
 
 
-def bench_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command every option that decides what is measured; `bench` and `run` share them."""
+def bench_options(command: Callable[..., Any], *batch_names: str) -> Callable[..., Any]:
+    """Give a command every option that decides what is measured; `bench` and `run` share them.
+
+    Args:
+        command: The command.
+        *batch_names: Further names of `--batches`; `run` has a `--batch` of its own, that of the model.
+    """
     options = [
-        click.option("--batches", callback=_numbers, help="Batch sizes. [default: 1,2,4,8]"),
+        click.option("--batches", *batch_names, callback=_numbers, help="Batch sizes. [default: 1,2,4,8]"),
         click.option("--threads", callback=_numbers, help="Numbers of threads. [default: 1,2,4]"),
         click.option("--min-runs", type=int, help="Fewest inferences in a window. [default: 50]"),
         click.option("--min-seconds", type=float, help="Shortest window. [default: 1.0]"),
@@ -53,7 +58,7 @@ def bench_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command(name="bench", short_help="Measure an installed package on devices.")
 @click.argument("package", type=click.Path(path_type=Path))
 @device_options
-@bench_options
+@(lambda command: bench_options(command, "--batch"))
 @click.option(
     "--project", type=click.Path(path_type=Path), help="The project file. [default: ./edgepack.toml]"
 )

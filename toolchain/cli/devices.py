@@ -43,6 +43,7 @@ def list_devices(lab: Path | None) -> None:
 @click.option("--work-dir", help="Where the agent keeps its files. [default: ~/.edgepack]")
 @click.option("--runtime", type=click.Choice(["auto", "system"]), help="[default: auto]")
 @click.option("--identity-file", help="The private key to log in with.")
+@click.option("--emulated", is_flag=True, default=None, help="Mark every figure of it as emulated.")
 @_LAB
 @json_option
 def add(name: str, groups: tuple[str, ...], lab: Path | None, **given: str | int | None) -> None:
