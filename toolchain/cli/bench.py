@@ -30,15 +30,14 @@ def _numbers(_: click.Context, parameter: click.Parameter, value: str | None) ->
         raise click.BadParameter(message, param=parameter) from err
 
 
-def bench_options(command: Callable[..., Any], *batch_names: str) -> Callable[..., Any]:
-    """Give a command every option that decides what is measured; `bench` and `run` share them.
+def bench_options(*batch_names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return what gives a command every option that decides what is measured; `bench` and `run` share them.
 
     Args:
-        command: The command.
-        *batch_names: Further names of `--batches`; `run` has a `--batch` of its own, that of the model.
+        *batch_names: Names of the option for batch sizes; in `run`, `--batch` is that of the model.
     """
     options = [
-        click.option("--batches", *batch_names, callback=_numbers, help="Batch sizes. [default: 1,2,4,8]"),
+        click.option(*batch_names, "batches", callback=_numbers, help="Batch sizes. [default: 1,2,4,8]"),
         click.option("--threads", callback=_numbers, help="Numbers of threads. [default: 1,2,4]"),
         click.option("--min-runs", type=int, help="Fewest inferences in a window. [default: 50]"),
         click.option("--min-seconds", type=float, help="Shortest window. [default: 1.0]"),
@@ -50,15 +49,19 @@ def bench_options(command: Callable[..., Any], *batch_names: str) -> Callable[..
         click.option("--tag", help="A name for the runs."),
         click.option("--store", help="Path or URL of the result store. [default: .edgepack/results.sqlite]"),
     ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 @click.command(name="bench", short_help="Measure an installed package on devices.")
 @click.argument("package", type=click.Path(path_type=Path))
 @device_options
-@(lambda command: bench_options(command, "--batch"))
+@bench_options("--batch", "--batches")
 @click.option(
     "--project", type=click.Path(path_type=Path), help="The project file. [default: ./edgepack.toml]"
 )

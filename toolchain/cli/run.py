@@ -28,7 +28,7 @@ _BENCH_KEYS = (
 @click.argument("model", required=False)
 @build_options
 @device_options
-@bench_options
+@bench_options("--batches")
 @click.option(
     "--report",
     "report_folder",
