@@ -16,12 +16,14 @@ from __future__ import annotations
 import getpass
 import os
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgepack.toolchain.build import Build
 from edgepack.toolchain.build import build as run_build
+from edgepack.toolchain.errors import SignatureError
 from edgepack.toolchain.inspection import Inspection, inspect
 from edgepack.toolchain.planning import BuildOptions, StrPath, plan_builds
 from edgepack.toolchain.progress import Report, silent
@@ -125,9 +127,9 @@ def verify_package(package: StrPath, *, allowed_signers: StrPath | None = None) 
     from edgepack.toolchain.packaging.archive import open_package
     from edgepack.toolchain.packaging.signature import read_allowed_signers, verify
 
-    allowed = read_allowed_signers(Path(allowed_signers)) if allowed_signers else own_signer()
     with open_package(Path(package)) as opened:
         opened.verify_files()
+        allowed = read_allowed_signers(Path(allowed_signers)) if allowed_signers else own_signer()
         signer = verify(opened.manifest_bytes, opened.signature, allowed)
         return CheckedPackage(opened.manifest, opened.package_id, signer.principal, signer.fingerprint)
 
@@ -146,8 +148,10 @@ def own_signer(key: StrPath | None = None, *, project: StrPath | None = None) ->
 
 
 def signers_for(device: Device) -> str | None:
-    """Return the signers of a device that trusts none yet: on this machine itself, the user's own key."""
-    return own_signer() if device.kind == "local" else None
+    """Return the signers of a device that trusts none yet: for `local`, the user's own key, if any."""
+    with suppress(SignatureError):
+        return own_signer() if device.kind == "local" else None
+    return None
 
 
 def deploy(
