@@ -10,7 +10,7 @@ from hypothesis import settings
 settings.register_profile("edgepack", deadline=None)
 settings.load_profile("edgepack")
 
-# A shell that starts the tests in the background has them ignore Ctrl-C, and all their children with them; the
+# A shell that starts the tests in the background has them, and all their children, ignore Ctrl-C; the
 # tests of Ctrl-C need it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
