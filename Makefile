@@ -47,7 +47,7 @@ check: setup-test ## Lint, types, import contracts, spelling, generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/codespell README.md ARCHITECTURE.md DECISIONS.md CONTRIBUTING.md CHANGELOG.md docs toolchain targets converters device_agent tests benchmarks examples
+	$(BIN)/codespell README.md ARCHITECTURE.md DECISIONS.md CONTRIBUTING.md CHANGELOG.md docs toolchain targets converters device_agent benchmarks examples tools
 	$(BIN)/python -m tools.generated --check
 
 format: setup-test ## Format the code and write the generated files

@@ -185,6 +185,7 @@ def _summary(
         worst_tensors=tuple(
             TensorQuality(t.name, t.operator, t.sqnr_db, t.max_step_error)
             for t in (compared.worst_tensors() if compared else ())
+            if t.added_noise
         ),
         kept_precision=dict(model.kept_precision),
         search=model.search,

@@ -61,7 +61,7 @@ def search_table(build: BuildSummary) -> RenderableType:
     ):
         table.add_column(heading, justify="right" if 0 < index < 5 else "left", overflow="fold")
     for step in build.search:
-        verdict = Text("kept", style="green") if step.accepted else Text("loses too much", style="red")
+        verdict = Text("kept", style="green") if step.accepted else Text("may lose too much", style="red")
         size = format_bytes(step.size_bytes)
         surely = "" if step.drop_high is None else f"{step.drop_high:+.4f}"
         table.add_row(step.description, size, _number(step.metric), f"{step.drop:+.4f}", surely, verdict)

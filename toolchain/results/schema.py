@@ -10,7 +10,6 @@ Rules:
 The JSON Schema is `docs/schemas/run-record-v1.json`, written by `json_schema.py` and checked by a test.
 """
 
-
 from __future__ import annotations
 
 import json

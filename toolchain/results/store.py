@@ -195,9 +195,7 @@ class ResultStore:
     def _broken(self, err: Exception) -> ProjectError:
         reason = str(getattr(err, "orig", None) or err).strip().splitlines()[0]
         message = f"The result store {self._name} cannot be used: {reason}."
-        return ProjectError(
-            message, remedy="Check the path or URL of --store, and that you may write there."
-        )
+        return ProjectError(message, remedy="Check the path or URL of --store, and that you may write there.")
 
     def _unpack(self, data: bytes, run_id: str) -> RunRecord:
         source = f"run '{run_id}' in {self._name}"
