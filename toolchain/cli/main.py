@@ -112,6 +112,9 @@ def run(arguments: list[str] | None = None) -> int:
         err.show()
         return err.exit_code
     except (click.Abort, KeyboardInterrupt):
+        # Where the interrupt passed through exec() of a string (dataclasses are made so), CPython would end
+        # by SIGINT in place of our exit code, although we caught it; the next exec() clears that mark.
+        exec("", {})
         return _fail(
             "interrupted",
             "Interrupted.",

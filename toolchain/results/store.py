@@ -49,6 +49,7 @@ class ResultStore:
 
     Raises:
         ProjectError: The location cannot be used, or was written by another version of edgepack.
+        MeasurementError: The file does not exist and must not be made.
     """
 
     def __init__(self, location: str | Path, *, create: bool = True) -> None:
@@ -224,8 +225,8 @@ def _engine(location: str, *, create: bool) -> Engine:
         if url.get_backend_name() == "sqlite":
             if url.database and not create and not Path(url.database).exists():
                 message = f"There is no result store at {url.database}."
-                raise ProjectError(
-                    message, remedy="Measure first (`edgepack run`), or name the store with --store."
+                raise MeasurementError(
+                    message, remedy="Measure first: edgepack run. Or name the store with --store."
                 )
             if url.database:
                 Path(url.database).parent.mkdir(parents=True, exist_ok=True)

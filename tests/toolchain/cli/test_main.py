@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import click
 import pytest
@@ -112,3 +113,20 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     result = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_an_interrupt_inside_exec_still_ends_with_our_exit_code(tmp_path: Path) -> None:
+    # Run as a module, CPython ends by SIGINT where an interrupt once passed through exec(), caught or not.
+    (tmp_path / "interrupted.py").write_text(
+        "import click\n"
+        "from edgepack.toolchain.cli import main\n"
+        "@click.command(name='targets')\n"
+        "def command():\n"
+        "    exec('raise KeyboardInterrupt')\n"
+        "main.cli.get_command = lambda *_: command\n"
+        "main.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "interrupted", "targets"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 130, done.stderr

@@ -209,6 +209,6 @@ def test_default_location(tmp_path):
 
 def test_a_store_that_is_only_read_is_not_made(tmp_path):
     path = tmp_path / "folder" / "none.sqlite"
-    with pytest.raises(ProjectError, match="no result store"):
+    with pytest.raises(MeasurementError, match="no result store"):
         ResultStore(path, create=False)
     assert not path.parent.exists()
