@@ -227,7 +227,6 @@ def run_on(
     fleet: Fleet,
     settings: Bench,
     *,
-    parallel: int = 16,
     listen: Callable[[FleetEvent], None] | None = None,
 ) -> Run:
     """Deploy and measure packages on devices, all devices at once; a device that fails stops no other."""
@@ -241,7 +240,7 @@ def run_on(
     ) -> list[tuple[Deployment, RunRecord]]:
         return deploy_and_bench(paths, device, fleet.lab, settings, signers_for(device), report, cancellation)
 
-    outcomes = run_fleet(fleet.devices, work, parallel=parallel, listen=listen)
+    outcomes = run_fleet(fleet.devices, work, parallel=fleet.parallel, listen=listen)
     records = tuple(record for outcome in outcomes for _, record in outcome.value or [])
     return Run(tuple(builds), records, tuple(outcomes))
 

@@ -19,10 +19,17 @@ StrPath = str | Path
 
 @dataclass(frozen=True)
 class Fleet:
-    """The devices that a call works on, and the inventory that they are part of."""
+    """The devices that a call works on.
+
+    Attributes:
+        lab: The inventory that they are part of.
+        devices: The devices.
+        parallel: How many of them work at a time.
+    """
 
     lab: Lab
     devices: tuple[Device, ...]
+    parallel: int = 16
 
 
 def select_fleet(
@@ -31,6 +38,7 @@ def select_fleet(
     groups: Iterable[str] = (),
     everything: bool = False,
     lab: StrPath | None = None,
+    jobs: int | None = None,
     project: StrPath | None = None,
 ) -> Fleet:
     """Return the devices that a caller means: those named, else the project's.
@@ -46,7 +54,8 @@ def select_fleet(
     names, groups = tuple(names), tuple(groups)
     if not (names or groups or everything):
         names, groups = section.devices, section.groups
-    return Fleet(loaded, select(loaded, names=names, groups=groups, everything=everything))
+    chosen = select(loaded, names=names, groups=groups, everything=everything)
+    return Fleet(loaded, chosen, parallel=jobs or section.jobs)
 
 
 def bench_settings(

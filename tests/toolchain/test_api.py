@@ -111,3 +111,9 @@ def test_packages_of_strangers_do_not_verify(project: Path, model: Path, tmp_pat
     with pytest.raises(SignatureError):
         api.verify_package(built.package, allowed_signers=tmp_path / "signers")
     assert api.verify_package(built.package).signer
+
+
+def test_devices_at_a_time_come_from_the_flag_else_from_the_project(tmp_path: Path) -> None:
+    (tmp_path / "edgepack.toml").write_text("[deploy]\njobs = 3\n")
+    assert api.select_fleet(names=["local"], project=tmp_path).parallel == 3
+    assert api.select_fleet(names=["local"], project=tmp_path, jobs=5).parallel == 5

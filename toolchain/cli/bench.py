@@ -72,7 +72,7 @@ def command(
     groups: tuple[str, ...],
     everything: bool,
     lab: Path | None,
-    jobs: int,
+    jobs: int | None,
     project: Path | None,
     **given: Any,  # noqa: ANN401 - the options of bench_options
 ) -> int:
@@ -85,14 +85,16 @@ def command(
     from edgepack.toolchain.pipeline import bench_package
     from edgepack.toolchain.report.tables import results_table
 
-    fleet = select_fleet(names=devices, groups=groups, everything=everything, lab=lab, project=project)
+    fleet = select_fleet(
+        names=devices, groups=groups, everything=everything, lab=lab, jobs=jobs, project=project
+    )
     settings = bench_settings(project=project, evaluation=given.pop("evaluation_on"), **given)
 
     def work(device: Device, report: Report, cancellation: Cancellation) -> RunRecord:
         return bench_package(package, device, fleet.lab, settings, report, cancellation)
 
     with fleet_rows(fleet) as listen:
-        outcomes = run_fleet(fleet.devices, work, parallel=jobs, attempts=1, listen=listen)
+        outcomes = run_fleet(fleet.devices, work, parallel=fleet.parallel, attempts=1, listen=listen)
     records = [outcome.value for outcome in outcomes if outcome.value]
     documents = [record.model_dump(mode="json") for record in records]
     show_result(

@@ -31,7 +31,7 @@ def command(
     groups: tuple[str, ...],
     everything: bool,
     lab: Path | None,
-    jobs: int,
+    jobs: int | None,
     dry_run: bool,
     attempts: int,
 ) -> int:
@@ -50,7 +50,7 @@ def command(
         plan_table,
     )
 
-    fleet = select_fleet(names=devices, groups=groups, everything=everything, lab=lab)
+    fleet = select_fleet(names=devices, groups=groups, everything=everything, lab=lab, jobs=jobs)
     if dry_run:
         plans = [
             plan_deploy(package, device, fleet.lab, signers=signers_for(device)) for device in fleet.devices
@@ -63,7 +63,7 @@ def command(
         return deploy(package, device, fleet.lab, signers=signers, report=report, cancellation=cancellation)
 
     with fleet_rows(fleet) as listen:
-        outcomes = run_fleet(fleet.devices, work, parallel=jobs, attempts=attempts, listen=listen)
+        outcomes = run_fleet(fleet.devices, work, parallel=fleet.parallel, attempts=attempts, listen=listen)
     done = [outcome.value for outcome in outcomes if outcome.value]
     show_result(
         {

@@ -128,7 +128,7 @@ def _ask_whether_it_is_the_devices_own(name: str) -> None:
 @device_options
 @json_option
 def check(
-    devices: tuple[str, ...], groups: tuple[str, ...], everything: bool, lab: Path | None, jobs: int
+    devices: tuple[str, ...], groups: tuple[str, ...], everything: bool, lab: Path | None, jobs: int | None
 ) -> int:
     """Show what devices have (Python, C library, CPU, disk, clock, power sensors), and what they lack."""
     from edgepack.toolchain.api import select_fleet
@@ -136,12 +136,12 @@ def check(
     from edgepack.toolchain.devices import check_device
     from edgepack.toolchain.report.device_tables import check_card
 
-    fleet = select_fleet(names=devices, groups=groups, everything=everything, lab=lab)
+    fleet = select_fleet(names=devices, groups=groups, everything=everything, lab=lab, jobs=jobs)
     with fleet_rows(fleet) as listen:
         outcomes = run_fleet(
             fleet.devices,
             lambda device, _, cancellation: check_device(device, fleet.lab, cancellation),
-            parallel=jobs,
+            parallel=fleet.parallel,
             attempts=1,
             listen=listen,
         )

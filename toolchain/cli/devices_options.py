@@ -25,9 +25,7 @@ def device_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--group", "-g", "groups", multiple=True, help="All devices of a group. Repeatable."),
         click.option("--all", "everything", is_flag=True, help="All devices of lab.toml."),
         click.option("--lab", type=path, help="The inventory. [default: ./lab.toml]"),
-        click.option(
-            "--jobs", type=click.IntRange(1, 256), default=16, show_default=True, help="Devices at a time."
-        ),
+        click.option("--jobs", type=click.IntRange(1, 256), help="Devices at a time. [default: 16]"),
     ]
     for option in reversed(options):
         command = option(command)

@@ -28,7 +28,7 @@ def command(
     groups: tuple[str, ...],
     everything: bool,
     lab: Path | None,
-    jobs: int,
+    jobs: int | None,
 ) -> int:
     """Return devices to the version of package NAME that was installed before the current one."""
     from edgepack.toolchain.api import select_fleet
@@ -36,7 +36,7 @@ def command(
     from edgepack.toolchain.deploy.agent_session import open_session
     from edgepack.toolchain.deploy.fleet import run_fleet
 
-    fleet = select_fleet(names=devices, groups=groups, everything=everything, lab=lab)
+    fleet = select_fleet(names=devices, groups=groups, everything=everything, lab=lab, jobs=jobs)
 
     def work(device: Device, report: Report, cancellation: Cancellation) -> RolledBack:
         with open_session(device, fleet.lab, cancellation=cancellation) as session:
@@ -44,7 +44,7 @@ def command(
             return remote.rollback(session, name)
 
     with fleet_rows(fleet) as listen:
-        outcomes = run_fleet(fleet.devices, work, parallel=jobs, listen=listen)
+        outcomes = run_fleet(fleet.devices, work, parallel=fleet.parallel, listen=listen)
     done = [(outcome.device.name, outcome.value) for outcome in outcomes if outcome.value]
     show_result(
         {

@@ -45,7 +45,7 @@ def command(
     groups: tuple[str, ...],
     everything: bool,
     lab: Path | None,
-    jobs: int,
+    jobs: int | None,
     report_folder: Path | None,
     **given: Any,  # noqa: ANN401 - the options of build_options and bench_options
 ) -> int:
@@ -63,7 +63,9 @@ def command(
     requests = plan_builds(
         model, targets=targets, precisions=precisions, project=project, options=BuildOptions(**given)
     )
-    fleet = select_fleet(names=devices, groups=groups, everything=everything, lab=lab, project=project)
+    fleet = select_fleet(
+        names=devices, groups=groups, everything=everything, lab=lab, jobs=jobs, project=project
+    )
     settings = bench_settings(project=project, **bench_given)
     builds = []
     for request in requests:
@@ -72,7 +74,7 @@ def command(
         for warning in builds[-1].warnings:
             warn(warning)
     with fleet_rows(fleet) as listen:
-        done = run_on(builds, fleet, settings, parallel=jobs, listen=listen)
+        done = run_on(builds, fleet, settings, listen=listen)
     summaries = [each.summary for each in builds]
     loaded = load_project(project)
     folder = report_folder or loaded.folder / loaded.settings.report.output
