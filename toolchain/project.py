@@ -103,17 +103,27 @@ class DeploySection(Section):
 
 
 class BenchSection(Section):
-    """`[bench]`: what is measured. The stop rule is that of LiteRT's benchmark tool, with its defaults."""
+    """`[bench]`: what is measured, and by which rules (docs/measurement.md)."""
 
     batches: tuple[int, ...] = Field(default=(1, 2, 4, 8), min_length=1)
     threads: tuple[int, ...] = Field(default=(1, 2, 4), min_length=1)
+    delegates: tuple[Literal["xnnpack", "none"], ...] = Field(default=("xnnpack",), min_length=1)
+    quick: bool = False
     warmup_min_runs: int = Field(default=1, ge=0)
     warmup_min_seconds: float = Field(default=0.5, ge=0)
-    min_runs: int = Field(default=50, ge=1, le=1_000_000)
-    min_seconds: float = Field(default=1.0, ge=0)
+    warmup_max_seconds: float = Field(default=30.0, gt=0)
+    windows: int = Field(default=5, ge=1, le=100)
+    min_runs: int = Field(default=10, ge=1, le=1_000_000)
+    min_seconds: float = Field(default=10.0, ge=0)
     max_seconds: float = Field(default=150.0, gt=0)
     memory: bool = True
     evaluation: bool = True
+    profile: bool = False
+    pin: tuple[int, ...] | None = None
+    governor: str | None = Field(default=None, pattern=r"^[a-z_]{1,32}$")
+    cool_to_c: float | None = Field(default=None, ge=0, le=120)
+    cool_timeout_seconds: float = Field(default=300.0, ge=0)
+    power: str = Field(default="auto", min_length=1, max_length=128)
 
     @field_validator("batches", "threads")
     @classmethod

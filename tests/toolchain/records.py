@@ -98,11 +98,110 @@ def facts(**changes: Any) -> dict[str, Any]:
     }
 
 
-def latencies(batch: int, threads: int, *, scale: float = 1.0, count: int = 200) -> list[int]:
+def latencies(batch: int, threads: int, *, scale: float = 1.0, count: int = 200, seed: int = 0) -> list[int]:
     """Latencies with a tail, as a real device has."""
-    generator = np.random.default_rng(batch * 10 + threads)
+    generator = np.random.default_rng([batch, threads, seed])
     base = 1.2e6 * scale * batch**0.9 / threads**0.6
     return [int(x) for x in base * (1 + generator.gamma(1.5, 0.02, count))]
+
+
+def make_window(
+    samples: list[int], *, inputs: int = 0, threads: int = 1, start_ns: int = 0, **changes: Any
+) -> dict[str, Any]:
+    """A window as the agent reports it, with the device's state before and after, and no power."""
+
+    def state(clock_ns: int, celsius: float) -> dict[str, Any]:
+        return {
+            "clock_ns": clock_ns,
+            "governors": ["ondemand"] * 4,
+            "clocks_hz": [1_500_000_000] * 4,
+            "max_clocks_hz": [1_500_000_000] * 4,
+            "temperatures_c": [{"name": "cpu-thermal", "value": celsius}],
+            "throttling": {"bits": 0, "now": [], "since_boot": []},
+            "load_1min": 0.2,
+            "available_bytes": 3_500_000_000,
+        }
+
+    window_ns = sum(samples) + 1000
+    return {
+        "inputs": inputs,
+        "attempt": 1,
+        "rejected": None,
+        "start_clock_ns": start_ns,
+        "window_ns": window_ns,
+        "runs": len(samples),
+        "sample_stride": 1,
+        "samples_ns": samples,
+        "cpu_ns": sum(samples) * threads,
+        "others_cpu_ns": window_ns // 100,
+        "preemptions": 1,
+        "stopped_by": "min_runs",
+        "states": [state(start_ns, 48.0 + inputs), state(start_ns + window_ns, 48.5 + inputs)],
+        "power": {"unavailable": "no power sensor"},
+        **changes,
+    }
+
+
+def make_power(joules: float, duration_ns: int, *, start_ns: int = 0, **changes: Any) -> dict[str, Any]:
+    """A power reading of a constant load."""
+    watts = joules / (duration_ns / 1e9)
+    clocks = [start_ns + duration_ns * i // 10 for i in range(11)]
+    return {
+        "sensor": "hwmon:ina226",
+        "driver": "hwmon",
+        "covers": "the whole supply of the board",
+        "joules": joules,
+        "uncertainty_j": joules * 0.004,
+        "average_w": watts,
+        "peak_w": watts * 1.1,
+        "duration_ns": duration_ns,
+        "samples": 100,
+        "dropped": 0,
+        "coverage": 0.99,
+        "resolution_w": 0.00125,
+        "interval_ns": duration_ns // 100,
+        "trace": {"clock_ns": clocks, "watts": [watts] * 11},
+        **changes,
+    }
+
+
+def make_configuration(
+    batch: int,
+    threads: int,
+    *,
+    scale: float = 1.0,
+    windows: int = 5,
+    watts: float | None = None,
+    idle_watts: float = 2.0,
+) -> dict[str, Any]:
+    """A configuration with windows one after the other; with `watts`, each has a power reading."""
+    made, start = [], 10_000_000_000
+    for index in range(windows):
+        samples = latencies(batch, threads, scale=scale, seed=index)
+        window = make_window(samples, inputs=index, threads=threads, start_ns=start)
+        if watts is not None:
+            joules = watts * window["window_ns"] / 1e9
+            window["power"] = make_power(joules, window["window_ns"], start_ns=start)
+        made.append(window)
+        start += window["window_ns"] + 5_000_000
+    idle = None
+    if watts is not None:
+        length = made[0]["window_ns"]
+        power = make_power(idle_watts * length / 1e9, length)
+        idle = {"before": power, "after": power}
+    return {
+        "batch": batch,
+        "threads": threads,
+        "delegate": "xnnpack",
+        "load_ns": 2_000_000,
+        "first_inference_ns": 3_000_000,
+        "warmup_runs": 12,
+        "warmup_ns": 20_000_000,
+        "settled": True,
+        "timer_overhead_ns": 70,
+        "windows": made,
+        "idle": idle,
+    }
 
 
 def make_job(manifest: Manifest, **changes: Any) -> dict[str, Any]:
@@ -118,22 +217,11 @@ def make_job(manifest: Manifest, **changes: Any) -> dict[str, Any]:
         "base64": base64.b64encode(scores.tobytes()).decode(),
     }
     configurations = [
-        {
-            "batch": batch,
-            "threads": threads,
-            "load_ns": 2_000_000,
-            "first_inference_ns": 3_000_000,
-            "warmup_runs": 12,
-            "samples_ns": (samples := latencies(batch, threads, scale=scale)),
-            "window_ns": sum(samples) + 1000,
-            "cpu_ns": sum(samples) * threads,
-        }
-        for batch in (1, 2, 4)
-        for threads in (1, 2, 4)
+        make_configuration(batch, threads, scale=scale) for batch in (1, 2, 4) for threads in (1, 2, 4)
     ]
     unavailable = {"batch": 8, "threads": 1, "unavailable": "RESHAPE has a constant shape"}
     return {
-        "record": 1,
+        "record": 2,
         "job_id": "20261122T081500-1a2b3c4d",
         "package_id": manifest.package_id,
         "name": manifest.name,
@@ -142,8 +230,10 @@ def make_job(manifest: Manifest, **changes: Any) -> dict[str, Any]:
             "threads": [1, 2, 4],
             "warmup_min_runs": 1,
             "warmup_min_seconds": 0.5,
-            "min_runs": 50,
-            "min_seconds": 1.0,
+            "windows": 5,
+            "min_runs": 10,
+            "min_seconds": 0.1,
+            "quick": True,
             "max_seconds": 150.0,
             "memory": True,
             "evaluation": True,
@@ -161,9 +251,13 @@ def make_job(manifest: Manifest, **changes: Any) -> dict[str, Any]:
         },
         "facts_before": facts(),
         "facts_after": facts(temperatures_c=[{"name": "cpu-thermal", "value": 55.0}]),
+        "control": {"pinned": None, "governor": None, "refused": None},
+        "power_sensor": {"unavailable": "no power sensor"},
         "configurations": [*configurations, unavailable],
         "memory": {"peak_rss_bytes": 43_000_000, "baseline_rss_bytes": 39_000_000},
         "evaluation": {"count": SAMPLES, "outputs": [output]},
+        "profile": {"unavailable": "not asked for"},
+        "roofline": {"unavailable": "not asked for"},
         **changes,
     }
 

@@ -39,30 +39,32 @@ MAX_RECORD_BYTES = 256 << 20
 class BenchSpec:
     """What is measured, and when a window ends.
 
-    A window of one configuration ends when `min_runs` and `min_seconds` are both reached, at the latest after
-    `max_seconds`. Source: LiteRT, tflite/tools/benchmark/README.md, with its defaults.
+    Each configuration of batch, threads and delegate is measured in `windows` windows on different inputs. A
+    window ends when `min_runs` and `min_seconds` are both reached, at the latest after `max_seconds`. Source: EEMBC
+    EnergyRunner, README, "Performance": at least 10 seconds and 10 iterations, the median of five windows.
 
-    Attributes:
-        batches: Batch sizes.
-        threads: Numbers of threads; every batch is measured with every number.
-        warmup_min_runs: Fewest inferences before the window.
-        warmup_min_seconds: Shortest time before the window.
-        min_runs: Fewest inferences in the window.
-        min_seconds: Shortest window.
-        max_seconds: Longest window.
-        memory: Whether to measure peak resident memory, in a pass of its own.
-        evaluation: Whether to measure accuracy, where the package holds an evaluation set.
+    Attributes: as in `results/job_record.py`.
     """
 
     batches: tuple[int, ...] = (1, 2, 4, 8)
     threads: tuple[int, ...] = (1, 2, 4)
+    delegates: tuple[str, ...] = ("xnnpack",)
+    quick: bool = False
     warmup_min_runs: int = 1
     warmup_min_seconds: float = 0.5
-    min_runs: int = 50
-    min_seconds: float = 1.0
+    warmup_max_seconds: float = 30.0
+    windows: int = 5
+    min_runs: int = 10
+    min_seconds: float = 10.0
     max_seconds: float = 150.0
     memory: bool = True
     evaluation: bool = True
+    profile: bool = False
+    pin: tuple[int, ...] | None = None
+    governor: str | None = None
+    cool_to_c: float | None = None
+    cool_timeout_seconds: float = 300.0
+    power: str = "auto"
 
 
 def start_job(session: AgentSession, manifest: Manifest, spec: BenchSpec) -> str:

@@ -18,12 +18,13 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from edgepack.toolchain.deploy.facts import Checked, Count, DeviceFacts, Positive, Reason, Text
 from edgepack.toolchain.errors import AgentError
+from edgepack.toolchain.results.profile_record import Profile, Roofline
+from edgepack.toolchain.results.window_record import MAX_WINDOWS, IdlePower, Unavailable, Window
 
 if TYPE_CHECKING:
     import numpy as np
 
 MAX_RECORD_BYTES = 256 << 20
-MAX_SAMPLES = 2_000_000
 MAX_CONFIGURATIONS = 256
 _ITEM_BYTES = {
     "float32": 4, "float16": 2, "int8": 1, "uint8": 1, "int16": 2, "int32": 4, "int64": 8, "bool": 1,
@@ -31,17 +32,8 @@ _ITEM_BYTES = {
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 JobId = Annotated[str, StringConstraints(pattern=r"^[0-9]{8}T[0-9]{6}-[0-9a-f]{8}$")]
+Delegate = Literal["xnnpack", "none"]
 PackageName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-
-
-class Unavailable(Checked):
-    """A figure that was not taken.
-
-    Attributes:
-        unavailable: The reason.
-    """
-
-    unavailable: Reason
 
 
 class RuntimeInfo(Checked):
@@ -60,24 +52,44 @@ class BenchSpec(Checked):
     Attributes:
         batches: Batch sizes.
         threads: Thread counts.
-        warmup_min_runs: Least inferences before the first sample.
-        warmup_min_seconds: Least seconds of inferences before the first sample.
-        min_runs: Least samples a configuration.
-        min_seconds: Least seconds of samples a configuration.
-        max_seconds: When a configuration ends even so.
+        delegates: "xnnpack", the runtime's default, or "none": its built-in kernels.
+        quick: The windows are shorter than the rules ask for; figures are good for a look, not for quoting.
+        warmup_min_runs: Least inferences before the first window.
+        warmup_min_seconds: Least seconds of inferences before the first window.
+        warmup_max_seconds: When warming up ends, settled or not.
+        windows: Number of windows a configuration.
+        min_runs: Least inferences a window.
+        min_seconds: Least seconds a window.
+        max_seconds: When a window ends even so.
         memory: Whether peak memory is measured, in a pass of its own.
         evaluation: Whether the packed evaluation set is run.
+        profile: Whether operators are timed one by one, in a pass of its own.
+        pin: CPUs that the model may use; None for all.
+        governor: Frequency governor to set for the length of the benchmark; None to leave it.
+        cool_to_c: Temperature to cool down to after a throttled window; None for that of the start plus 2 °C.
+        cool_timeout_seconds: How long to wait for it.
+        power: "auto", "none", or the name of a sensor.
     """
 
     batches: Annotated[list[Positive], Field(min_length=1, max_length=MAX_CONFIGURATIONS)]
     threads: Annotated[list[Positive], Field(min_length=1, max_length=MAX_CONFIGURATIONS)]
+    delegates: Annotated[list[Delegate], Field(min_length=1, max_length=4)] = Field(default=["xnnpack"])
+    quick: bool = False
     warmup_min_runs: Count
     warmup_min_seconds: Annotated[float, Field(ge=0)]
+    warmup_max_seconds: Annotated[float, Field(ge=0)] = 30.0
+    windows: Positive = 1
     min_runs: Count
     min_seconds: Annotated[float, Field(ge=0)]
     max_seconds: Annotated[float, Field(ge=0)]
     memory: bool
     evaluation: bool
+    profile: bool = False
+    pin: Annotated[list[Count], Field(max_length=4096)] | None = None
+    governor: Text | None = None
+    cool_to_c: float | None = None
+    cool_timeout_seconds: Annotated[float, Field(ge=0)] = 300.0
+    power: Text = "auto"
 
 
 class Configuration(Checked):
@@ -86,36 +98,83 @@ class Configuration(Checked):
     Attributes:
         batch: Inferences that one invocation computes.
         threads: Threads that the runtime was given.
+        delegate: What computes: "xnnpack", or "none" for the runtime's built-in kernels.
     """
 
     batch: Positive
     threads: Positive
+    delegate: Delegate = "xnnpack"
 
 
 class ConfigurationSamples(Configuration):
-    """The raw samples of one configuration, in the order they were taken.
+    """The raw samples of one configuration.
 
     Attributes:
         load_ns: Making the interpreter and allocating its tensors.
         first_inference_ns: The first invocation after that.
-        warmup_runs: Invocations between the first one and the first sample.
-        samples_ns: One duration an invocation, by a monotonic clock.
-        window_ns: From the first sample's start to the last one's end.
-        cpu_ns: CPU time of the process over the window, all threads; None where it cannot be had.
+        warmup_runs: Invocations between the first one and the first window.
+        warmup_ns: How long they took.
+        settled: Whether the latency had settled when the warm-up ended.
+        timer_overhead_ns: What the clock adds to a sample.
+        windows: All windows in the order they were taken, rejected ones too; at least one counts.
+        idle: Power while nothing ran; None where power was not measured.
     """
 
     load_ns: Count
     first_inference_ns: Count
     warmup_runs: Count
-    samples_ns: Annotated[list[Count], Field(min_length=1, max_length=MAX_SAMPLES)]
-    window_ns: Count
-    cpu_ns: Count | None = None
+    warmup_ns: Count | None = None
+    settled: bool = True
+    timer_overhead_ns: Count | None = None
+    windows: Annotated[list[Window], Field(min_length=1, max_length=MAX_WINDOWS)]
+    idle: IdlePower | None = None
+
+    @model_validator(mode="after")
+    def _check_windows(self) -> ConfigurationSamples:
+        if not self.accepted:
+            message = "every window was rejected"
+            raise ValueError(message)
+        return self
+
+    @property
+    def accepted(self) -> list[Window]:
+        """The windows that count."""
+        return [window for window in self.windows if window.rejected is None]
 
 
 class ConfigurationUnavailable(Configuration):
-    """A configuration that could not run, with the reason."""
+    """A configuration that could not run, with the reason; rejected windows tell of temperatures."""
 
     unavailable: Reason
+    windows: Annotated[list[Window], Field(max_length=MAX_WINDOWS)] = Field(default_factory=list)
+
+
+class PowerSensorInfo(Checked):
+    """The power sensor that was read.
+
+    Attributes:
+        name: Such as "hwmon:ina226".
+        driver: What it was read through.
+        covers: What its rail covers, and what it does not see.
+    """
+
+    name: Text
+    driver: Text
+    covers: Text
+
+
+class Control(Checked):
+    """What was set on the device for the length of the benchmark, and put back afterwards.
+
+    Attributes:
+        pinned: CPUs that the model's process was bound to; None for all.
+        governor: Governor that was set; None where it was left alone.
+        refused: Why something that was asked for could not be set; None where nothing was refused.
+    """
+
+    pinned: list[Count] | None = None
+    governor: Text | None = None
+    refused: Reason | None = None
 
 
 class MemoryUse(Checked):
@@ -178,7 +237,7 @@ class EvaluationOutputs(Checked):
 class JobRecord(Checked):
     """The whole record of a job."""
 
-    record: Literal[1]
+    record: Literal[2]
     job_id: JobId
     package_id: Sha256
     name: PackageName
@@ -194,8 +253,16 @@ class JobRecord(Checked):
         list[ConfigurationSamples | ConfigurationUnavailable],
         Field(min_length=1, max_length=MAX_CONFIGURATIONS),
     ]
+    power_sensor: PowerSensorInfo | Unavailable
     memory: MemoryUse | Unavailable
     evaluation: EvaluationOutputs | Unavailable
+    profile: Profile | Unavailable
+    roofline: Roofline | Unavailable
+    tag: Text | None = None
+    labels: dict[Text, Text] = Field(default_factory=dict, max_length=64)
+    stolen_from: Text | None = None
+    steal_reason: Text | None = None
+    control: Control | None = None
 
 
 def parse_job_record(data: bytes) -> JobRecord:
@@ -210,9 +277,9 @@ def parse_job_record(data: bytes) -> JobRecord:
         value = json.loads(data, parse_constant=_no_constant)
     except (ValueError, RecursionError) as err:
         _refuse(f"it is not JSON ({err})", err)
-    if not isinstance(value, dict) or value.get("record") != 1:
+    if not isinstance(value, dict) or value.get("record") != 2:
         found = value.get("record") if isinstance(value, dict) else type(value).__name__
-        _refuse(f"it has version {found!r}; this edgepack reads version 1")
+        _refuse(f"it has version {found!r}; this edgepack reads version 2")
     try:
         return JobRecord.model_validate(value)
     except ValidationError as err:

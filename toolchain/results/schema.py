@@ -20,14 +20,19 @@ from pydantic import AwareDatetime, Field, StringConstraints, ValidationError
 from edgepack.toolchain.deploy.facts import Checked, DeviceFacts, Reason, Text
 from edgepack.toolchain.errors import MeasurementError
 from edgepack.toolchain.results.job_record import (
+    MAX_CONFIGURATIONS,
     BenchSpec,
     Configuration,
     ConfigurationSamples,
     ConfigurationUnavailable,
+    Control,
     PackageName,
+    PowerSensorInfo,
     RuntimeInfo,
     Sha256,
 )
+from edgepack.toolchain.results.profile_record import Profile, Roofline
+from edgepack.toolchain.results.window_record import Unavailable
 
 RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 _MAX_METRICS = 10_000
@@ -101,8 +106,45 @@ class ModelInfo(Checked):
     size_bytes: Annotated[int, Field(ge=0)]
 
 
+class Reasoned(Checked):
+    """A cause of doubt.
+
+    Attributes:
+        code: "throttled", "drifting", "bimodal", "noisy-neighbour", "not-settled", "few-samples", "clock-changed",
+            "wide-interval" or "outliers".
+        message: The same in words, with the figures.
+    """
+
+    code: Text
+    message: Text
+
+
+class ConfigurationVerdict(Checked):
+    """Whether the latency of one configuration can be trusted, with what was computed to say so.
+
+    Attributes:
+        configuration: The configuration.
+        status: "stable" or "unstable".
+        reasons: Why it is unstable; empty where it is stable.
+        drift_p_value: Of the drift test over the windows; None with fewer than three windows.
+        drift: Latency of the last window over that of the first, by the fitted line, minus 1.
+        outlier_share: Share of samples beyond the outer fence of Tukey's box plot.
+        others_cpus: CPUs that everything else used on average; None where unknown.
+        median_window: Index of the reported window among those that count.
+    """
+
+    configuration: Configuration
+    status: Literal["stable", "unstable"]
+    reasons: Annotated[list[Reasoned], Field(max_length=16)]
+    drift_p_value: Annotated[float, Field(ge=0, le=1)] | None = None
+    drift: float | None = None
+    outlier_share: Annotated[float, Field(ge=0, le=1)] | None = None
+    others_cpus: Annotated[float, Field(ge=0)] | None = None
+    median_window: Annotated[int, Field(ge=0)]
+
+
 class Verdict(Checked):
-    """Whether the figures can be trusted.
+    """Whether the figures of the headline configuration can be trusted.
 
     Attributes:
         status: "stable" or "unstable".
@@ -130,10 +172,16 @@ class RunRecord(Checked):
         configurations: Raw samples.
         environment: What the host was: tool names to versions.
         emulated: The device is emulated: its figures say nothing about real hardware.
-        verdict: Whether the figures can be trusted; None where nobody judged.
+        verdict: Whether the headline figures can be trusted; None where nobody judged.
+        verdicts: The same for each configuration that ran.
+        power_sensor: Which sensor measured power, or why none did.
+        profile: Operators timed one by one.
+        roofline: The device's roof.
+        control: What was set on the device for the length of the benchmark.
+        stolen_from: Whose lease was taken for this run, and `steal_reason` why; None where nobody's was.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     run_id: RunId
     time: AwareDatetime
     tool_version: Text
@@ -153,6 +201,15 @@ class RunRecord(Checked):
     environment: dict[Text, Text] = Field(default_factory=dict, max_length=64)
     emulated: bool
     verdict: Verdict | None = None
+    verdicts: Annotated[list[ConfigurationVerdict], Field(max_length=MAX_CONFIGURATIONS)] = Field(
+        default_factory=list
+    )
+    power_sensor: PowerSensorInfo | Unavailable | None = None
+    profile: Profile | Unavailable | None = None
+    roofline: Roofline | Unavailable | None = None
+    control: Control | None = None
+    stolen_from: Text | None = None
+    steal_reason: Text | None = None
 
     def find(
         self, name: str, aggregation: str | None = None, configuration: Configuration | None = None
@@ -200,5 +257,5 @@ def parse_run_record(text: str | bytes, *, source: str) -> RunRecord:
         raise MeasurementError(message, remedy=remedy) from err
 
 
-def _key(configuration: Configuration | None) -> tuple[int, int] | None:
-    return (configuration.batch, configuration.threads) if configuration else None
+def _key(configuration: Configuration | None) -> tuple[int, int, str] | None:
+    return (configuration.batch, configuration.threads, configuration.delegate) if configuration else None
