@@ -79,7 +79,7 @@ GENERATED = {
     "docs/cli.md": cli_help,
     "docs/exit-codes.md": exit_codes,
     "docs/schemas/manifest-v1.json": lambda: schema("manifest-v1.json"),
-    "docs/schemas/run-record-v1.json": lambda: schema("run-record-v1.json"),
+    "docs/schemas/run-record-v2.json": lambda: schema("run-record-v2.json"),
 }
 
 

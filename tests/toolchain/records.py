@@ -276,9 +276,10 @@ def make_record(
     tag: str | None = None,
     emulated: bool = False,
     manifest: Manifest | None = None,
+    labels: dict[str, str] | None = None,
     **changes: Any,
 ) -> RunRecord:
-    """A run record by the real conversion."""
+    """A run record by the real conversion; `changes` are those of the job's record."""
     manifest = manifest or make_manifest(precision)
     context = RunContext(
         device_name=device,
@@ -288,6 +289,7 @@ def make_record(
         tool_version="0.1.0",
         package_sha256="a" * 64,
         tag=tag,
+        labels=labels or {},
     )
     job = parse_job_record(json.dumps(make_job(manifest, **changes)).encode())
     return record_from_job(job, manifest, context, quality=top1)

@@ -85,6 +85,12 @@ def percentile_ns(samples_ns: Sequence[int] | np.ndarray, percentile: int) -> fl
     return float(np.percentile(np.asarray(samples_ns, dtype=np.float64), percentile))
 
 
+def middle(values: Sequence[float]) -> int:
+    """Return the index of the value in the middle: the lower of two, the first of equals."""
+    order = sorted(range(len(values)), key=values.__getitem__)
+    return order[(len(order) - 1) // 2]
+
+
 def throughput_per_s(batch: int, p50_ns: float) -> float | None:
     """Return inferences per second: batch size over median latency.
 

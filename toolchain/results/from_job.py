@@ -11,23 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgepack.toolchain.errors import AgentError
-from edgepack.toolchain.measure.statistics import samples_needed, summarize, throughput_per_s
-from edgepack.toolchain.results.job_record import (
-    Configuration,
-    ConfigurationSamples,
-    ConfigurationUnavailable,
-    JobRecord,
-    MemoryUse,
-    Unavailable,
-)
-from edgepack.toolchain.results.schema import (
-    DeviceInfo,
-    Metric,
-    ModelInfo,
-    PackageInfo,
-    RunRecord,
-    UnavailableMetric,
-)
+from edgepack.toolchain.results.figures import missing, single
+from edgepack.toolchain.results.job_record import JobRecord, MemoryUse
+from edgepack.toolchain.results.latency_metrics import configuration_metrics
+from edgepack.toolchain.results.schema import DeviceInfo, Metric, ModelInfo, PackageInfo, RunRecord
+from edgepack.toolchain.results.window_record import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,11 +26,10 @@ if TYPE_CHECKING:
 
     from edgepack.converters.quantize.metrics import Score
     from edgepack.toolchain.packaging.manifest import Manifest, TensorSpec
+    from edgepack.toolchain.results.figures import AnyMetric
 
-    AnyMetric = Metric | UnavailableMetric
     QualityFunction = Callable[[tuple[NDArray[np.float32], ...]], Score]
 
-NO_POWER_SENSOR = "no power sensor is read by this version"
 RATIO_METRICS = ("agreement", "auc", "fidelity", "top1")
 """Quality metrics that are a share of one, shown as a percentage."""
 
@@ -91,17 +78,20 @@ def record_from_job(
         message = f"The job ran package {job.package_id[:12]}, expected {manifest.package_id[:12]}."
         raise AgentError(message, remedy="Deploy the package again, then repeat the benchmark.")
     model = next(entry for entry in manifest.files if entry.path == manifest.model)
-    metrics = [m for each in job.configurations for m in _configuration_metrics(each)]
-    metrics += [_single("model_size", model.size_bytes, "bytes"), *_memory_metrics(job)]
-    metrics += [*_quality_metrics(job, manifest, quality), _missing("energy", "J", NO_POWER_SENSOR)]
+    metrics = [m for each in job.configurations for m in configuration_metrics(each)]
+    metrics += [single("model_size", model.size_bytes, "bytes"), *_memory_metrics(job)]
+    metrics += [
+        *_quality_metrics(job, manifest, quality),
+        missing("energy_per_inference", "J", _no_power(job)),
+    ]
     identity = f"{context.device_name}\0{job.boot_id}\0{job.package_id}"
     return RunRecord(
         run_id=f"{job.job_id}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}",
         time=context.time,
         tool_version=context.tool_version,
         agent=job.agent,
-        tag=context.tag,
-        labels=dict(context.labels),
+        tag=context.tag or job.tag,
+        labels={**job.labels, **context.labels},
         target=manifest.target,
         device=DeviceInfo(
             name=context.device_name,
@@ -119,69 +109,33 @@ def record_from_job(
         device_finished_unix_ns=job.finished_unix_ns,
         environment={"python": platform.python_version(), "system": platform.platform()},
         emulated=context.emulated,
+        power_sensor=job.power_sensor,
+        profile=job.profile,
+        roofline=job.roofline,
+        control=job.control,
+        stolen_from=job.stolen_from,
+        steal_reason=job.steal_reason,
     )
 
 
-def _configuration_metrics(found: ConfigurationSamples | ConfigurationUnavailable) -> list[AnyMetric]:
-    place = Configuration(batch=found.batch, threads=found.threads)
-    if isinstance(found, ConfigurationUnavailable):
-        names = (
-            ("latency", "ns"),
-            ("throughput", "inferences/s"),
-            ("load_time", "ns"),
-            ("first_inference", "ns"),
-        )
-        return [_missing(name, unit, found.unavailable, configuration=place) for name, unit in names]
-    metrics: list[AnyMetric] = [
-        _single("load_time", found.load_ns, "ns", configuration=place),
-        _single("first_inference", found.first_inference_ns, "ns", configuration=place),
-        _single("warmup_runs", found.warmup_runs, "1", configuration=place),
-    ]
-    return [*metrics, *_latency_metrics(found, place)]
-
-
-def _latency_metrics(found: ConfigurationSamples, place: Configuration) -> list[AnyMetric]:
-    summary = summarize(found.samples_ns)
-    count = summary.count
-
-    def sampled(name: str, value: float | None, unit: str, aggregation: str, reason: str) -> AnyMetric:
-        if value is None:
-            return _missing(name, unit, reason, aggregation=aggregation, configuration=place)
-        return Metric(
-            name=name, value=value, unit=unit, aggregation=aggregation, samples=count, configuration=place
-        )
-
-    latencies = {
-        "min": summary.min_ns, "mean": summary.mean_ns, "p50": summary.p50_ns, "p90": summary.p90_ns,
-        "p99": summary.p99_ns, "max": summary.max_ns, "std": summary.std_ns,
-    }  # fmt: skip
-    needed = {"p90": samples_needed(90), "p99": samples_needed(99), "std": 2}
-    metrics = [
-        sampled("latency", value, "ns", how, f"needs {needed.get(how, 1)} samples; there are {count}")
-        for how, value in latencies.items()
-    ]
-    throughput = throughput_per_s(found.batch, summary.p50_ns)
-    metrics.append(
-        sampled("throughput", throughput, "inferences/s", "p50", "the device's clock reads 0 ns an inference")
-    )
-    cores = found.cpu_ns / found.window_ns if found.cpu_ns is not None and found.window_ns else None
-    metrics.append(sampled("cpu_use", cores, "cores", "mean", "the device gives no CPU time of the process"))
-    return metrics
+def _no_power(job: JobRecord) -> str:
+    sensor = job.power_sensor
+    return sensor.unavailable if isinstance(sensor, Unavailable) else "not computed"
 
 
 def _memory_metrics(job: JobRecord) -> list[AnyMetric]:
     names = ("peak_memory", "baseline_memory", "model_memory")
     if not isinstance(job.memory, MemoryUse):
-        return [_missing(name, "bytes", job.memory.unavailable) for name in names]
+        return [missing(name, "bytes", job.memory.unavailable) for name in names]
     peak, baseline = job.memory.peak_rss_bytes, job.memory.baseline_rss_bytes
     metrics: list[AnyMetric] = [
-        _single("peak_memory", peak, "bytes", aggregation="max"),
-        _single("baseline_memory", baseline, "bytes", aggregation="max"),
+        single("peak_memory", peak, "bytes", aggregation="max"),
+        single("baseline_memory", baseline, "bytes", aggregation="max"),
     ]
     if peak < baseline:  # two processes: page cache and allocator can turn a tiny model's share round
         reason = "the model's share is smaller than the noise between two processes"
-        return [*metrics, _missing("model_memory", "bytes", reason)]
-    return [*metrics, _single("model_memory", peak - baseline, "bytes", aggregation="max")]
+        return [*metrics, missing("model_memory", "bytes", reason)]
+    return [*metrics, single("model_memory", peak - baseline, "bytes", aggregation="max")]
 
 
 def _quality_metrics(job: JobRecord, manifest: Manifest, quality: QualityFunction | None) -> list[AnyMetric]:
@@ -192,7 +146,7 @@ def _quality_metrics(job: JobRecord, manifest: Manifest, quality: QualityFunctio
         ("quality_host", built.deployed_value if built else None),
     ):
         if built is None or built.metric is None or value is None:
-            metrics.append(_missing(name, "1", "the model was built without an evaluation set"))
+            metrics.append(missing(name, "1", "the model was built without an evaluation set"))
         else:
             metrics.append(_quality(name, value, built.metric, built.count))
     metrics.append(_device_quality(job, manifest, quality))
@@ -202,9 +156,9 @@ def _quality_metrics(job: JobRecord, manifest: Manifest, quality: QualityFunctio
 def _device_quality(job: JobRecord, manifest: Manifest, quality: QualityFunction | None) -> AnyMetric:
     name = "quality_device"
     if isinstance(job.evaluation, Unavailable):
-        return _missing(name, "1", job.evaluation.unavailable)
+        return missing(name, "1", job.evaluation.unavailable)
     if manifest.evaluation is None or quality is None:
-        return _missing(name, "1", "the package holds no evaluation set")
+        return missing(name, "1", "the package holds no evaluation set")
     outputs = job.evaluation.outputs
     found = [(output.dtype, output.shape[1:]) for output in outputs]
     expected = [(spec.dtype, spec.shape[1:]) for spec in manifest.outputs]
@@ -228,31 +182,3 @@ def _quality(
 ) -> Metric:
     unit = "ratio" if metric in RATIO_METRICS else "1"
     return Metric(name=name, value=value, unit=unit, aggregation=metric, samples=count, low=low, high=high)
-
-
-def _single(
-    name: str,
-    value: float,
-    unit: str,
-    *,
-    aggregation: str = "single",
-    configuration: Configuration | None = None,
-) -> Metric:
-    return Metric(name=name, value=value, unit=unit, aggregation=aggregation, configuration=configuration)
-
-
-def _missing(
-    name: str,
-    unit: str,
-    reason: str,
-    *,
-    aggregation: str | None = None,
-    configuration: Configuration | None = None,
-) -> UnavailableMetric:
-    return UnavailableMetric(
-        name=name,
-        unit=unit,
-        reason=reason,
-        aggregation=aggregation,
-        configuration=configuration,
-    )

@@ -14,7 +14,7 @@ from edgepack.toolchain.results.schema import RunRecord
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-_PUBLISHED: dict[str, type[BaseModel]] = {"manifest-v1.json": Manifest, "run-record-v1.json": RunRecord}
+_PUBLISHED: dict[str, type[BaseModel]] = {"manifest-v1.json": Manifest, "run-record-v2.json": RunRecord}
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 

@@ -7,7 +7,7 @@ Rules:
     * Base units: nanoseconds, bytes, inferences per second. Reports convert.
     * A new optional field keeps `schema_version`; a changed meaning raises it. Readers ignore unknown fields.
 
-The JSON Schema is `docs/schemas/run-record-v1.json`, written by `json_schema.py` and checked by a test.
+The JSON Schema is `docs/schemas/run-record-v2.json`, written by `json_schema.py` and checked by a test.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from edgepack.toolchain.results.job_record import (
     Sha256,
 )
 from edgepack.toolchain.results.profile_record import Profile, Roofline
+from edgepack.toolchain.results.upgrade import CURRENT, OLDEST, upgraded
 from edgepack.toolchain.results.window_record import Unavailable
 
 RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
@@ -44,7 +45,8 @@ class Metric(Checked):
     Attributes:
         name: Such as "latency", "throughput", "peak_memory", "quality_device".
         value: The figure, in `unit`.
-        unit: "ns", "bytes", "inferences/s", "cores", "ratio", or "1" for a metric without a unit of its own.
+        unit: "ns", "bytes", "inferences/s", "cores", "ratio", "J", "W", "J*s", "inferences/J", or "1" for a
+            metric without a unit of its own.
         aggregation: How samples became one figure: "min", "mean", "p50", "p90", "p99", "max", "std",
             "single", or the name of the metric function, such as "top1".
         samples: Number of samples behind the figure; None where it is not made of samples.
@@ -110,8 +112,8 @@ class Reasoned(Checked):
     """A cause of doubt.
 
     Attributes:
-        code: "throttled", "drifting", "bimodal", "noisy-neighbour", "not-settled", "few-samples", "clock-changed",
-            "wide-interval" or "outliers".
+        code: "throttled", "drifting", "bimodal", "noisy-neighbour", "not-settled", "few-samples",
+            "clock-changed", "wide-interval" or "outliers".
         message: The same in words, with the figures.
     """
 
@@ -246,11 +248,13 @@ def parse_run_record(text: str | bytes, *, source: str) -> RunRecord:
         message = f"{source} is not JSON: {err}."
         raise MeasurementError(message, remedy=remedy) from err
     version = value.get("schema_version") if isinstance(value, dict) else None
-    if version != 1:
-        message = f"{source} has schema_version {version!r}; this edgepack reads version 1."
+    if version not in range(OLDEST, CURRENT + 1):
+        message = (
+            f"{source} has schema_version {version!r}; this edgepack reads versions {OLDEST} to {CURRENT}."
+        )
         raise MeasurementError(message, remedy=remedy)
     try:
-        return RunRecord.model_validate(value)
+        return RunRecord.model_validate(upgraded(value))
     except ValidationError as err:
         first = err.errors(include_url=False, include_input=False)[0]
         message = f"{source}: {'.'.join(str(part) for part in first['loc'])}: {first['msg']}."

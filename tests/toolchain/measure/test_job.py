@@ -84,7 +84,7 @@ def test_record_comes_home_whole_and_stays_until_acknowledged(
     assert any(stage.startswith("batch 2, 1 thread") for stage in stages)
     record = parse_job_record(data)
     assert record.job_id == job_id
-    assert len(record.configurations[0].samples_ns) >= 3
+    assert len(record.configurations[0].windows[0].samples_ns) >= 3
     with open_session(device, lab) as session:
         assert hashlib.sha256(fetch_record(session, job_id)).digest() == hashlib.sha256(data).digest()
         acknowledge(session, job_id)

@@ -1,19 +1,33 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from edgepack.toolchain.errors import AgentError
-from edgepack.toolchain.results.job_record import Configuration
+from edgepack.toolchain.results.from_job import RunContext, record_from_job
+from edgepack.toolchain.results.job_record import Configuration, parse_job_record
 from edgepack.toolchain.results.schema import Metric, UnavailableMetric
-from tests.toolchain.records import SAMPLES, latencies, make_job, make_manifest, make_record
+from tests.toolchain.records import (
+    SAMPLES,
+    TIME,
+    latencies,
+    make_configuration,
+    make_job,
+    make_manifest,
+    make_record,
+    make_window,
+)
 
 B1T1 = Configuration(batch=1, threads=1)
 
 
 def test_latency_figures_are_those_of_the_samples():
     record = make_record()
-    samples = latencies(1, 1)
+    windows = sorted((latencies(1, 1, seed=index) for index in range(5)), key=np.median)
+    samples = windows[2]
     for how, expected in (
         ("min", min(samples)),
         ("p50", np.median(samples)),
@@ -23,7 +37,8 @@ def test_latency_figures_are_those_of_the_samples():
         assert isinstance(metric, Metric)
         assert metric.value == pytest.approx(expected)
         assert (metric.unit, metric.samples) == ("ns", 200)
-    assert record.configurations[0].samples_ns == samples
+    kept = [window.samples_ns for window in record.configurations[0].windows]
+    assert sorted(kept, key=np.median) == windows
     assert record.value("throughput", "p50", B1T1) == pytest.approx(1e9 / np.median(samples))
     assert record.value("cpu_use", configuration=Configuration(batch=1, threads=4)) == pytest.approx(
         4, rel=1e-3
@@ -86,23 +101,47 @@ def test_no_evaluation_set():
 
 
 def test_energy_is_never_zero():
-    metric = make_record().find("energy")
+    metric = make_record().find("energy_per_inference")
     assert isinstance(metric, UnavailableMetric)
-    assert metric.reason
+    assert "no power sensor" in metric.reason
+
+
+def test_the_median_window_is_reported_and_rejected_ones_do_not_count():
+    levels = [1000, 1300, 1100, 1200, 10]
+    windows = [
+        make_window([level] * 20, inputs=index, rejected="throttled: under-voltage" if level == 10 else None)
+        for index, level in enumerate(levels)
+    ]
+    assert with_windows(windows[:3]).value("latency", "p50") == 1100
+    assert with_windows(windows).value("latency", "p50") == 1100  # of four, the lower one of the middle
+    assert len(with_windows(windows).configurations[0].windows) == 5
+
+
+def test_what_the_device_kept_of_a_detached_run_is_on_the_record():
+    manifest = make_manifest()
+    kept = {"tag": "nightly", "labels": {"room": "12"}, "stolen_from": "bob@pc", "steal_reason": "release"}
+    job = parse_job_record(json.dumps(make_job(manifest, **kept)).encode())
+    context = RunContext("pi4", "ssh", emulated=False, time=TIME, tool_version="0", labels={"room": "14"})
+    record = record_from_job(job, manifest, context)
+    assert (record.tag, record.labels) == ("nightly", {"room": "14"})
+    assert (record.stolen_from, record.steal_reason) == ("bob@pc", "release")
+    assert record_from_job(job, manifest, replace(context, tag="mine")).tag == "mine"
+
+
+def with_windows(windows, **changes):
+    """A record of one configuration with these windows."""
+    configuration = {**make_configuration(1, 1), "windows": windows, **changes}
+    return make_record(configurations=[configuration])
 
 
 def test_few_samples_give_no_high_percentile():
-    job = make_job(make_manifest())
-    few = {**job["configurations"][0], "samples_ns": list(range(1, 51))}
-    record = make_record(configurations=[few])
+    record = with_windows([make_window(list(range(1, 51)))])
     assert record.value("latency", "p90") is not None
     assert record.find("latency", "p99").reason == "needs 100 samples; there are 50"
 
 
 def test_a_clock_that_stands_still():
-    job = make_job(make_manifest())
-    stuck = {**job["configurations"][0], "samples_ns": [0] * 5, "window_ns": 0, "cpu_ns": None}
-    record = make_record(configurations=[stuck])
+    record = with_windows([make_window([0] * 5, window_ns=0, cpu_ns=None)])
     assert isinstance(record.find("throughput"), UnavailableMetric)
     assert isinstance(record.find("cpu_use"), UnavailableMetric)
 

@@ -16,7 +16,7 @@ from edgepack.toolchain.results.job_record import (
     Unavailable,
     parse_job_record,
 )
-from tests.toolchain.records import make_job, make_manifest
+from tests.toolchain.records import make_configuration, make_job, make_manifest, make_power, make_window
 
 
 def parse(**changes):
@@ -51,7 +51,7 @@ def test_unknown_fields_are_ignored_and_unknown_facts_are_none():
 @pytest.mark.parametrize(
     ("changes", "where"),
     [
-        ({"record": 2}, "version 2"),
+        ({"record": 1}, "version 1"),
         ({"job_id": "../../x"}, "job_id"),
         ({"package_id": "A" * 64}, "package_id"),
         ({"name": "../x"}, "name"),
@@ -81,11 +81,31 @@ def test_texts_cannot_command_a_terminal_or_break_an_encoding():
     job.memory.unavailable.encode()
 
 
-def test_samples_are_bounded_and_not_negative():
-    good = make_job(make_manifest())["configurations"][0]
-    assert "samples_ns" in refused(configurations=[{**good, "samples_ns": [1, -1]}])
-    assert "samples_ns" in refused(configurations=[{**good, "samples_ns": []}])
-    assert "samples_ns" in refused(configurations=[{**good, "samples_ns": [1.5]}])
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"samples_ns": [1, -1]}, "samples_ns"),
+        ({"samples_ns": []}, "samples_ns"),
+        ({"samples_ns": [1.5]}, "samples_ns"),
+        ({"runs": 0}, "runs"),
+        ({"sample_stride": 0}, "sample_stride"),
+        ({"states": [{"clock_ns": -1}]}, "states"),
+        ({"states": [{"clock_ns": 0, "temperatures_c": [{"name": "x", "value": "hot"}]}]}, "temperatures_c"),
+        ({"power": None}, "power"),
+        ({"power": make_power(1.0, 1000, coverage=1.5)}, "power"),
+        ({"power": {**make_power(1.0, 1000), "joules": 1e300}}, "power"),
+        ({"power": make_power(1.0, 1000, trace={"clock_ns": [1, 2], "watts": [1.0]})}, "power"),
+    ],
+)
+def test_windows_are_bounded(changes, where):
+    window = make_window([1, 2, 3], **changes)
+    assert where in refused(configurations=[{**make_configuration(1, 1), "windows": [window]}])
+
+
+def test_a_configuration_without_a_window_that_counts_is_refused():
+    windows = [make_window([1, 2], rejected="throttled")]
+    assert "configurations.0" in refused(configurations=[{**make_configuration(1, 1), "windows": windows}])
+    assert "configurations.0" in refused(configurations=[{**make_configuration(1, 1), "windows": []}])
 
 
 @pytest.mark.parametrize(
@@ -109,7 +129,7 @@ def test_outputs_that_are_not_base64():
         job.evaluation.outputs[0].array()
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"null", b"{", b"\xff", b'{"record": 1}', b"[" * 100_000])
+@pytest.mark.parametrize("data", [b"", b"[]", b"null", b"{", b"\xff", b'{"record": 2}', b"[" * 100_000])
 def test_bytes_that_are_no_record(data):
     with pytest.raises(AgentError):
         parse_job_record(data)
@@ -137,7 +157,7 @@ def test_any_other_value_anywhere_is_right_or_one_error(key, value):
         job = parse_job_record(json.dumps({**GOOD, key: value}).encode())
     except AgentError:
         return
-    assert job.record == 1
+    assert job.record == 2
 
 
 def test_outputs_are_read_little_endian():

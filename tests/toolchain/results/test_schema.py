@@ -28,7 +28,7 @@ def test_records_and_manifests_satisfy_the_published_schemas():
     import jsonschema
 
     for name, value in (
-        ("run-record-v1.json", json.loads(make_record(tag="t").to_json())),
+        ("run-record-v2.json", json.loads(make_record(tag="t").to_json())),
         ("manifest-v1.json", json.loads(make_manifest().to_bytes())),
     ):
         schema = json.loads((SCHEMAS / name).read_text())
@@ -44,7 +44,9 @@ def test_records_and_manifests_satisfy_the_published_schemas():
         ("{", "not JSON"),
         ("[]", "schema_version None"),
         ('{"schema_version": 7}', "schema_version 7"),
+        ('{"schema_version": 0}', "schema_version 0"),
         ('{"schema_version": 1}', "run_id"),
+        ('{"schema_version": 2}', "run_id"),
     ],
 )
 def test_what_is_no_record(text, where):

@@ -132,7 +132,7 @@ def test_metrics_can_be_read_with_plain_sql(tmp_path):
             None,
             "RESHAPE has a constant shape",
         )
-        assert connection.execute("SELECT value FROM metrics WHERE name='energy'").fetchone() == (None,)
+        assert connection.execute("SELECT value FROM metrics WHERE name='energy_per_inference'").fetchone() == (None,)
     connection.close()
 
 
