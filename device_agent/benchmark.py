@@ -1,120 +1,100 @@
-"""The benchmark job: one process that starts a fresh process for every configuration, and writes one record.
+"""Everything that a benchmark measures, in the job's process: the record, put together.
 
-It runs on when the agent that started it ends. It measures nothing itself: while a configuration is timed,
-it only waits (`measure.py` holds the rules of measuring).
+The job measures nothing itself: a fresh process does for every configuration and every pass, so that none
+meets the caches, threads and memory of another. Around the windows of a configuration the job reads the
+device's state and the power sensor (`windows.py`).
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import time
-import traceback
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from . import process
+from . import affinity, job_folder, process
+from .characterize import characterize
 from .children import run_child
-from .durable import read_json, write_json
-from .errors import AgentError, from_os_error
-from .lease import adopt
-from .protocol import bad_request
+from .conversation import Conversation
+from .errors import AgentError
+from .governor import governor
+from .meter import open_meter
 from .runtimes import Runtime, find_runtime
+from .spec import check_spec, configurations, kept_samples
+from .state import StateReader
+from .sysfs import MACHINE
 from .system import probe
+from .windows import Bench, measure_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from .layout import WorkDir
+    from .meter import Meter
+    from .sysfs import Sources
 
-RECORD_VERSION = 1
-# What a child may take besides the timed part: loading, a slow first inference, an emulated CPU.
-_ALLOWANCE_S = 600.0
+__all__ = ["RECORD_VERSION", "check_spec", "measure"]
+RECORD_VERSION = 2
+# Above the temperature at the start: where the device goes back to on its own, and soon.
+_COOL_OVER_START_C = 2.0
+# What a child may take that loads a model and runs it a few times, on an emulated CPU.
+_TIMEOUT_S = 600.0
 _EVALUATION_TIMEOUT_S = 3600.0
-# Defaults and bounds. Source of the defaults: LiteRT's benchmark_model.
-_NUMBERS: dict[str, tuple[float, float, float]] = {
-    "warmup_min_runs": (1, 0, 1_000_000),
-    "warmup_min_seconds": (0.5, 0, 3600),
-    "min_runs": (50, 1, 1_000_000),
-    "min_seconds": (1.0, 0, 3600),
-    "max_seconds": (150.0, 0.001, 7200),
-}
+_KEPT = ("job_id", "package_id", "name", "owner", "agent")
+_KEPT_IF_THERE = ("tag", "labels", "stolen_from", "steal_reason")
 
 
-def check_spec(value: Any) -> dict[str, Any]:
-    """Check the `spec` of a request and fill in what it leaves out.
+def measure(
+    work: WorkDir, folder: Path, order: dict[str, Any], *, sources: Sources = MACHINE
+) -> dict[str, Any]:
+    """Measure what a job asks for.
 
-    Raises:
-        AgentError: `bad_request`, naming the key.
-    """
-    if not isinstance(value, dict):
-        raise bad_request("bench.start: 'spec' is not an object.")
-    spec: dict[str, Any] = {}
-    for key, highest in (("batches", 4096), ("threads", 256)):
-        items = value.get(key, [1])
-        good = isinstance(items, list) and 0 < len(items) <= 32
-        if not good or not all(type(item) is int and 1 <= item <= highest for item in items):
-            raise bad_request(f"bench.start: 'spec.{key}' is {items!r:.80}.")
-        spec[key] = items
-    for key, (default, low, high) in _NUMBERS.items():
-        number = value.get(key, default)
-        kinds = (int,) if isinstance(default, int) else (int, float)
-        if type(number) not in kinds or not low <= number <= high:
-            raise bad_request(f"bench.start: 'spec.{key}' is {number!r:.40}; {low} to {high} is allowed.")
-        spec[key] = number
-    for key in ("memory", "evaluation"):
-        spec[key] = value.get(key, True) is True
-    return spec
-
-
-def run_job(work: WorkDir, job_id: str) -> int:
-    """Be the job's process: measure, write the record or the failure, give the lease back.
+    Args:
+        work: The work directory.
+        folder: The job's folder.
+        order: The job's `job.json`.
+        sources: Where the kernel tells about the machine.
 
     Returns:
-        The exit status.
+        The job's record (PROTOCOL.md).
+
+    Raises:
+        AgentError: No configuration could be measured because the runtime is broken, or a power sensor that
+            was named cannot be had.
     """
-    folder = work.jobs / job_id
-    write_json(folder / "process.json", process.identify(os.getpid()))
-    order = read_json(folder / "job.json")
-    try:
-        lease = adopt(work, order["lease"])
-        try:
-            write_json(folder / "record.json", _measure(work, folder, order))
-        finally:
-            lease.release()
-    except AgentError as err:
-        failure = err
-    except OSError as err:
-        failure = from_os_error(err)
-    except Exception as err:
-        traceback.print_exc()
-        message = f"The benchmark failed: {type(err).__name__}: {err}."
-        failure = AgentError("internal", message, "This is a bug in edgepack; please report it.")
-    else:
-        return 0
-    about = {"code": failure.code, "message": failure.message, "remedy": failure.remedy}
-    with contextlib.suppress(OSError):  # a full disk takes no failure either: the job is lost then
-        write_json(folder / "failure.json", about)
-    return 1
-
-
-def _measure(work: WorkDir, folder: Path, order: dict[str, Any]) -> dict[str, Any]:
+    spec = order["spec"]
     runtime = find_runtime(work, order["runtime"])
     started, facts = time.time_ns(), probe(work)
-    run = _Run(runtime, {"package": str(work.store / order["package_id"])}, order["spec"], folder)
-    measured = run.everything()
-    kept = ("job_id", "package_id", "name", "owner", "spec", "agent")
-    source = "provisioned" if runtime.site else "system"
-    about = {**runtime.describe(), "python": facts["python"]["version"], "source": source}
+    refused = affinity.why_not(spec["pin"]) if spec["pin"] else None
+    pinned = None if refused else spec["pin"]
+    with ExitStack() as stack:
+        meter = stack.enter_context(open_meter(spec))
+        no_governor = stack.enter_context(governor(work, spec["governor"], sources))
+        run = _Run(work, runtime, order, folder, pinned)
+        measured = run.everything(StateReader(sources), meter)
     return {
         "record": RECORD_VERSION,
-        **{key: order[key] for key in kept},
+        **{key: order[key] for key in _KEPT},
+        **{key: order.get(key) for key in _KEPT_IF_THERE},
+        "labels": order.get("labels") or {},
+        # Settings of a sensor can hold passwords, of a plug for example; a record is shown to others.
+        "spec": {key: value for key, value in spec.items() if key != "power_settings"},
         "boot_id": process.boot_id(),
         "started_unix_ns": started,
         "finished_unix_ns": time.time_ns(),
-        "runtime": about,
+        "runtime": {
+            **runtime.describe(),
+            "python": facts["python"]["version"],
+            "source": "provisioned" if runtime.site else "system",
+        },
         "facts_before": facts,
         "facts_after": probe(work),
+        "control": {
+            "pinned": pinned,
+            "governor": None if no_governor else spec["governor"],
+            "refused": "; ".join(filter(None, (refused, no_governor))) or None,
+        },
+        "power_sensor": meter.about,
         **measured,
     }
 
@@ -122,63 +102,101 @@ def _measure(work: WorkDir, folder: Path, order: dict[str, Any]) -> dict[str, An
 class _Run:
     """One walk through everything that the spec asks for."""
 
-    def __init__(self, runtime: Runtime, package: dict[str, Any], spec: dict[str, Any], folder: Path) -> None:
+    def __init__(
+        self, work: WorkDir, runtime: Runtime, order: dict[str, Any], folder: Path, pin: list[int] | None
+    ) -> None:
+        self._work = work
         self._runtime = runtime
-        self._package = package
-        self._spec = spec
-        self._path = folder / "progress.json"
-        self._total = len(spec["batches"]) * len(spec["threads"]) + spec["memory"] + spec["evaluation"]
-        self._done = 0
+        self._package = str(work.store / order["package_id"])
+        self._spec: dict[str, Any] = order["spec"]
+        self._folder = folder
+        self._pin = pin
+        self._asked = configurations(self._spec)
+        passes = sum(self._spec[name] for name in ("memory", "evaluation", "profile"))
+        self._total = len(self._asked) + passes
+        self._begun = 0
+        self._stage = ""
 
-    def everything(self) -> dict[str, Any]:
-        """Return `configurations`, `memory` and `evaluation` of the record."""
+    def everything(self, reader: StateReader, meter: Meter) -> dict[str, Any]:
+        """Return `configurations`, `memory`, `evaluation`, `profile` and `roofline` of the record."""
+        cool_to_c, start_c = self._spec["cool_to_c"], reader.hottest_c()
+        if cool_to_c is None and start_c is not None:
+            cool_to_c = start_c + _COOL_OVER_START_C
+        bench = Bench(self._spec, reader, meter, cool_to_c, self._tell)
         return {
-            "configurations": self._configurations(),
+            "configurations": self._configurations(bench),
             "memory": self._optional("memory", self._memory),
             "evaluation": self._optional("evaluation", self._evaluation),
+            **self._characterized(),
         }
 
-    def _configurations(self) -> list[dict[str, Any]]:
+    def _configurations(self, bench: Bench) -> list[dict[str, Any]]:
         measured, crash = [], None
-        for batch in self._spec["batches"]:
-            for threads in self._spec["threads"]:
-                self._tell(f"batch {batch}, {threads} thread{'s' * (threads > 1)}")
-                try:
-                    measured.append(self._latency(batch, threads))
-                except AgentError as err:
-                    if err.code != "runtime_broken":
-                        raise
-                    crash = err
-                    measured.append({"batch": batch, "threads": threads, "unavailable": err.message})
+        for where in self._asked:
+            self._begin(_name(where))
+            try:
+                measured.append(self._latency(where, bench))
+            except AgentError as err:
+                if err.code != "runtime_broken":
+                    raise
+                crash = err
+                measured.append({**where, "unavailable": err.message, "windows": []})
         if crash and all("unavailable" in entry for entry in measured):
             raise crash
         return measured
 
-    def _latency(self, batch: int, threads: int) -> dict[str, Any]:
-        timeout_s = 2 * self._spec["max_seconds"] + _ALLOWANCE_S
-        return self._child("latency", timeout_s, batch=batch, threads=threads, spec=self._spec)
+    def _latency(self, where: dict[str, Any], bench: Bench) -> dict[str, Any]:
+        request = {"spec": self._spec, "max_samples": kept_samples(self._spec), **where}
+        with Conversation(self._runtime, self._request("latency", request)) as talk:
+            return measure_configuration(talk, where, bench)
 
     def _memory(self) -> dict[str, Any]:
-        base = self._child("baseline", _ALLOWANCE_S)
+        base = self._child("baseline", _TIMEOUT_S)
         where = {"batch": self._spec["batches"][0], "threads": self._spec["threads"][0]}
-        peak = self._child("memory", _ALLOWANCE_S, **where)
+        peak = self._child("memory", _TIMEOUT_S, delegate=self._spec["delegates"][0], **where)
         return peak if "unavailable" in peak else {**peak, "baseline_rss_bytes": base["peak_rss_bytes"]}
 
     def _evaluation(self) -> dict[str, Any]:
         return self._child("evaluation", _EVALUATION_TIMEOUT_S, threads=max(self._spec["threads"]))
 
-    def _optional(self, name: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _characterized(self) -> dict[str, Any]:
+        if not self._spec["profile"]:
+            return {name: {"unavailable": "not asked for"} for name in ("profile", "roofline")}
+        self._begin("profile")
+        try:
+            return characterize(self._work, self._child, self._runtime, self._spec, self._package)
+        except AgentError as err:
+            return {name: {"unavailable": err.message} for name in ("profile", "roofline")}
+
+    def _optional(self, name: str, take: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         if not self._spec[name]:
             return {"unavailable": "not asked for"}
-        self._tell(name)
+        self._begin(name)
         try:
-            return measure()
+            return take()
         except AgentError as err:
             return {"unavailable": err.message}
 
     def _child(self, operation: str, timeout_s: float, **fields: Any) -> dict[str, Any]:
-        return run_child(self._runtime, {"op": operation, **self._package, **fields}, timeout_s=timeout_s)
+        return run_child(self._runtime, self._request(operation, fields), timeout_s=timeout_s)
 
-    def _tell(self, stage: str) -> None:
-        self._done += 1
-        write_json(self._path, {"stage": stage, "done": self._done - 1, "total": self._total})
+    def _request(self, operation: str, fields: dict[str, Any]) -> dict[str, Any]:
+        return {"op": operation, "package": self._package, "pin": self._pin, **fields}
+
+    def _begin(self, stage: str) -> None:
+        self._stage = stage
+        job_folder.tell(self._folder, stage, self._begun, self._total)
+        self._begun += 1
+
+    def _tell(self, what: str) -> None:
+        job_folder.tell(self._folder, f"{self._stage}: {what}", self._begun - 1, self._total)
+
+
+def _name(where: dict[str, Any]) -> str:
+    """Return a configuration's name for people."""
+    threads = where["threads"]
+    plain = f"batch {where['batch']}, {threads} thread{'s' * (threads > 1)}"
+    return plain if where["delegate"] == "xnnpack" else f"{plain}, without delegate"
+
+
+_measure = measure

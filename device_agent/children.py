@@ -11,7 +11,8 @@ The command line is
 The second form is for the system's runtime, and for one that was unpacked without NumPy: 32-bit Arm has no
 wheel of it, only Debian's package.
 
-The request goes in as one JSON object on stdin, the answer comes out as one on stdout.
+The request goes in as one JSON object on stdin, the answer comes out as one on stdout. A child that answers
+more than one request is a `Conversation`.
 """
 
 from __future__ import annotations
@@ -50,41 +51,64 @@ def run_child(runtime: Runtime, request: dict[str, Any], *, timeout_s: float) ->
         AgentError: The child's own error, or `runtime_broken`: it crashed, hung, or answered with nonsense.
     """
     command = agent_command("child", system_site=runtime.system_site)
-    order = {**request, "kind": runtime.kind, "site": str(runtime.site) if runtime.site else None}
+    order = order_for(runtime, request)
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as child:
         try:
             out, err = child.communicate(json.dumps(order).encode(), timeout_s)
         except subprocess.TimeoutExpired:
             message = f"The runtime did not finish '{request['op']}' within {timeout_s:.0f} s."
-            raise _broken(message) from None
+            raise broken(message) from None
         finally:
             if child.poll() is None:
                 child.kill()
-    return _read_answer(request["op"], child.returncode, out, err.decode("utf-8", "replace"))
-
-
-def _read_answer(operation: str, status: int, out: bytes, err: str) -> dict[str, Any]:
-    sys.stderr.write(err)
-    lines = err.strip().splitlines()
-    last = f" Its last words: {lines[-1][:300]}" if lines else ""
-    if status < 0:
-        name = signal.Signals(-status).name
-        hint = " (often the kernel, out of memory)" if name == "SIGKILL" else ""
-        message = f"The runtime crashed with {name}{hint} during '{operation}'.{last}"
-        raise _broken(message)
+    said = err.decode("utf-8", "replace")
+    sys.stderr.write(said)
     try:
+        if child.returncode < 0:
+            raise ValueError
         answer = json.loads(out)
     except ValueError:
-        message = f"The runtime's process ended with {status} during '{operation}' and gave no answer.{last}"
-        raise _broken(message) from None
+        last = said.strip().splitlines()[-1:]
+        raise crashed(request["op"], child.returncode, *last) from None
+    return answer_of(answer)
+
+
+def order_for(runtime: Runtime, request: dict[str, Any]) -> dict[str, Any]:
+    """Return a request together with what the process has to load."""
+    return {**request, "kind": runtime.kind, "site": str(runtime.site) if runtime.site else None}
+
+
+def answer_of(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return the value of a child's answer.
+
+    Raises:
+        AgentError: The child's own error.
+    """
     if answer["type"] == "error":
         raise AgentError(answer["code"], answer["message"], answer["remedy"])
     result: dict[str, Any] = answer["value"]
     return result
 
 
-def _broken(message: str) -> AgentError:
+def crashed(operation: str, status: int, last_words: str = "") -> AgentError:
+    """Return the failure of a child that ended without an answer.
+
+    Args:
+        operation: What it was doing.
+        status: Its exit status; negative for a signal.
+        last_words: The last line that it printed.
+    """
+    last = f" Its last words: {last_words[:300]}" if last_words else ""
+    if status < 0:
+        name = signal.Signals(-status).name
+        hint = " (often the kernel, out of memory)" if name == "SIGKILL" else ""
+        return broken(f"The runtime crashed with {name}{hint} during '{operation}'.{last}")
+    return broken(f"The runtime's process ended with {status} during '{operation}' and gave no answer.{last}")
+
+
+def broken(message: str) -> AgentError:
+    """Return the error `runtime_broken`."""
     remedy = (
         "Provision the device's runtime anew: `edgepack deploy --runtime provisioned`; check it for memory."
     )

@@ -9,6 +9,7 @@
     trust/allowed_signers     whose packages this device accepts
     tmp/                      scratch of whoever holds the lease
     lease.json, lease.lock    who may change the device now (`lease.py`)
+    governor.json             what a benchmark has to put back (`governor.py`)
 
 Rules:
     * A folder under construction is called `<name>.new-<pid>`; it becomes `<name>` by one rename.
@@ -91,12 +92,16 @@ def open_work_dir(path: str) -> WorkDir:
 
 
 def heal(work: WorkDir) -> None:
-    """Remove what a killed agent left behind. Call only with the lease, or its guard while nobody has it."""
+    """Put right what a killed agent left behind. Call only with the lease, or its guard while nobody has it."""
+    from .governor import put_back
+
+    put_back(work)
     leftovers = [
         *work.store.glob("*.new-*"),
         *work.runtimes.glob("*.new-*"),
         *work.apps.glob(".gone-*"),
         *work.jobs.glob(".gone-*"),
+        *(path for path in work.jobs.iterdir() if not (path / "job.json").exists()),  # never started
         *work.apps.glob("*/.new-*"),
         *work.tmp.iterdir(),
         *(work.root / "trust").glob(".new-*"),

@@ -1,9 +1,7 @@
 """What the device is and has, read from where its kernel and C library say it.
 
 Rules:
-    * One small reader a fact. A fact that cannot be had is None, never 0 and never an error: boards differ
-      in what they show, containers hide most of it.
-    * Sensors are found by their `name` file: the numbers of hwmon folders change from boot to boot.
+    * One small reader a fact. A fact that cannot be had is None, never 0 and never an error (`sysfs.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +19,9 @@ from typing import TYPE_CHECKING, Any
 from . import process
 from .errors import AgentError
 from .runtimes import survey_system
+from .state import StateReader, find_vcgencmd, run_tool
 from .store import free_bytes
+from .sysfs import MACHINE, fields, text
 from .trust import find_ssh_keygen
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from .layout import WorkDir
 
-_CPU = Path("/sys/devices/system/cpu")
-_CLASS = Path("/sys/class")
 # Source: Arm's Main ID Register, PartNum of implementer 0x41, as in the kernel's asm/cputype.h.
 _ARM_PARTS = {
     "0xb76": "ARM1176",
@@ -61,10 +59,10 @@ _ARM_PARTS = {
 
 def probe(work: WorkDir) -> dict[str, Any]:
     """Return the facts of PROTOCOL.md's `probe`."""
-    cpuinfo = _fields("/proc/cpuinfo")
+    cpuinfo, state = fields("/proc/cpuinfo"), StateReader().read()
     return {
         "hostname": socket.gethostname(),
-        "model": _text("/proc/device-tree/model") or _text("/sys/class/dmi/id/product_name"),
+        "model": text("/proc/device-tree/model") or text("/sys/class/dmi/id/product_name"),
         "kernel": os.uname().release,
         "machine": os.uname().machine,
         "python": _python(),
@@ -82,40 +80,15 @@ def probe(work: WorkDir) -> dict[str, Any]:
         "clock": {"unix_ns": time.time_ns()},
         "boot_id": process.boot_id() or None,
         "uid": os.getuid(),
-        "governor": _text(_CPU / "cpu0/cpufreq/scaling_governor"),
-        "clocks_hz": _clocks_hz(),
-        "temperatures_c": _temperatures_c(),
+        "firmware": _firmware(),
+        "microcode": cpuinfo.get("microcode"),
+        "governor": (state["governors"] or [None])[0],
+        "clocks_hz": [clock for clock in state["clocks_hz"] or () if clock] or None,
+        "temperatures_c": state["temperatures_c"],
         "power_sensors": _power_sensors(),
         "ssh_keygen": find_ssh_keygen(),
         **_system_runtime(work),
     }
-
-
-def _text(path: str | Path) -> str | None:
-    """Return a small file's text, without a device tree's final zero byte; None where there is no text."""
-    try:
-        return Path(path).read_bytes().rstrip(b"\0").decode("utf-8", "replace").strip() or None
-    except OSError:
-        return None
-
-
-def _number(path: str | Path) -> int | None:
-    """Return a small file's integer. Some drivers answer a read with an error while they have no value."""
-    text = _text(path)
-    try:
-        return int(text) if text else None
-    except ValueError:
-        return None
-
-
-def _fields(path: str) -> dict[str, str]:
-    """Return the first `key : value` of each key."""
-    fields: dict[str, str] = {}
-    for line in (_text(path) or "").splitlines():
-        key, colon, value = line.partition(":")
-        if colon:
-            fields.setdefault(key.strip(), value.strip())
-    return fields
 
 
 def _python() -> dict[str, Any]:
@@ -186,54 +159,34 @@ def _newest(data: mmap.mmap, prefix: bytes) -> str | None:
 
 
 def _memory() -> dict[str, int | None]:
-    fields = _fields("/proc/meminfo")
-    sizes = {key: fields[key].split()[0] for key in ("MemTotal", "MemAvailable") if key in fields}
+    found = fields("/proc/meminfo")
+    sizes = {key: found[key].split()[0] for key in ("MemTotal", "MemAvailable") if key in found}
     known = {key: int(size) * 1024 for key, size in sizes.items() if size.isdigit()}
     return {"total_bytes": known.get("MemTotal"), "available_bytes": known.get("MemAvailable")}
 
 
-def _clocks_hz() -> list[int] | None:
-    """Return each CPU's clock now; the kernel counts in kHz."""
-    paths = sorted(_CPU.glob("cpu[0-9]*/cpufreq/scaling_cur_freq"))
-    clocks = [number * 1000 for number in map(_number, paths) if number]
-    return clocks or None
-
-
-def _temperatures_c() -> list[dict[str, Any]] | None:
-    """Return the thermal zones, or where there are none hwmon's; the kernel counts in 1/1000 °C."""
-    zones = [(zone / "type", zone / "temp") for zone in _list(_CLASS / "thermal", "thermal_zone*")]
-    inputs = _list(_CLASS / "hwmon", "hwmon*/temp*_input")
-    chips = [(path.parent / "name", path) for path in inputs]
-    values = [(_text(name), _number(path)) for name, path in zones or chips]
-    known = [{"name": name, "value": value / 1000} for name, value in values if value is not None]
-    return known or None
+def _firmware() -> str | None:
+    """Return which firmware runs below the kernel: a Raspberry Pi's, a boot loader's, a BIOS's."""
+    tool = find_vcgencmd()
+    said = (run_tool([tool, "version"]) or "").splitlines() if tool else []
+    tree = MACHINE.proc / "device-tree/chosen"
+    return (
+        ", ".join(line.strip() for line in said if not line.startswith("Copyright"))
+        or text(tree / "bootloader/version")
+        or text(tree / "u-boot,version")
+        or text(MACHINE.sys / "class/dmi/id/bios_version")
+    )
 
 
 def _power_sensors() -> list[dict[str, Any]]:
-    """Return what could measure power: INA chips and the like, RAPL, batteries."""
-    found = []
-    for chip in _list(_CLASS / "hwmon", "hwmon*"):
-        pairs = list(chip.glob("in*_input")) and list(chip.glob("curr*_input"))
-        if list(chip.glob("power*_input")) or pairs:
-            found.append(_sensor("hwmon", chip, _text(chip / "name")))
-    for zone in _list(_CLASS / "powercap", "*:*"):
-        if _number(zone / "energy_uj") is not None:
-            found.append(_sensor("powercap", zone, _text(zone / "name")))
-    for supply in _list(_CLASS / "power_supply", "*"):
-        if _text(supply / "type") == "Battery" and _number(supply / "current_now") is not None:
-            found.append(_sensor("power_supply", supply, supply.name))
-    return found
-
-
-def _sensor(driver: str, path: Path, name: str | None) -> dict[str, Any]:
-    return {"driver": driver, "name": name, "path": str(path)}
-
-
-def _list(folder: Path, pattern: str) -> list[Path]:
+    """Return what could measure power here; a sensor that breaks the survey must not hide all other facts."""
     try:
-        return sorted(folder.glob(pattern))
-    except OSError:
+        from .power.registry import survey
+
+        found: list[dict[str, Any]] = survey()
+    except (ImportError, AgentError, OSError):
         return []
+    return found
 
 
 def _system_runtime(work: WorkDir) -> dict[str, Any]:

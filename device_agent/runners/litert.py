@@ -1,7 +1,7 @@
 """Run a `.tflite` model with ai-edge-litert, or with tflite-runtime where that is the wheel that exists.
 
-Both have the same `Interpreter`. Every use here has the default delegate (XNNPACK): golden check, benchmark
-and what the users of the package will run are the same kernels.
+Both have the same `Interpreter`. Where nothing else is asked for it has the default delegate (XNNPACK):
+golden check, benchmark and what the users of the package will run are the same kernels.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Runner:
         *,
         batch: int | None = None,
         threads: int | None = 1,
+        delegate: str = "xnnpack",
     ) -> None:
         """Make the interpreter and allocate its tensors.
 
@@ -49,15 +50,16 @@ class Runner:
             manifest: The package's manifest, checked.
             batch: Samples an invoke; None for the batch that the model was built with.
             threads: Number of threads.
+            delegate: "xnnpack", the runtime's default, or "none" for its built-in kernels.
 
         Raises:
-            UnsupportedError: The model cannot be resized to the batch.
+            UnsupportedError: The model cannot be resized to the batch, or the runtime has no such choice.
             AgentError: `bad_package`: the model's tensors are not those of the manifest.
         """
         self._manifest = manifest
         built = manifest["inputs"][0]["shape"][0] if manifest["inputs"][0]["shape"] else 1
         self.batch = built if batch is None else batch
-        self._interpreter = _load_model(kind, folder / manifest["model"], threads)
+        self._interpreter = _load_model(kind, folder / manifest["model"], threads, delegate)
         self._resize(built)
         self._inputs = self._interpreter.get_input_details()
         self._outputs = self._interpreter.get_output_details()
@@ -165,13 +167,26 @@ def _interpreter_class(kind: str) -> Any:
         raise AgentError("runtime_broken", message, remedy) from err
 
 
-def _load_model(kind: str, path: Path, threads: int | None) -> Any:
+def _load_model(kind: str, path: Path, threads: int | None, delegate: str) -> Any:
     interpreter_class = _interpreter_class(kind)
     try:
-        return interpreter_class(model_path=str(path), num_threads=threads)
+        return interpreter_class(
+            model_path=str(path), num_threads=threads, **_without_delegate(kind, delegate)
+        )
     except ValueError as err:
         message = f"The runtime does not take {path.name} for a model: {_first_line(err)}."
         raise AgentError("bad_package", message, "Build the package again for this target.") from err
+
+
+def _without_delegate(kind: str, delegate: str) -> dict[str, Any]:
+    """Return the option of `Interpreter` that leaves the default delegate out; nothing where it is wanted."""
+    if delegate == "xnnpack":
+        return {}
+    resolvers = getattr(importlib.import_module(f"{MODULES[kind]}.interpreter"), "OpResolverType", None)
+    if resolvers is None:
+        message = f"this {kind} cannot leave its default delegate out"
+        raise UnsupportedError(message)
+    return {"experimental_op_resolver_type": resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES}
 
 
 def _run_probe_model(kind: str) -> None:
