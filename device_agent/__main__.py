@@ -82,7 +82,7 @@ def _serve(work: Any) -> int:
 
 
 def _job(work: Any, job_id: str) -> int:
-    from .benchmark import run_job
+    from .job_process import run_job
 
     return run_job(work, job_id)
 

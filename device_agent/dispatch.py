@@ -14,6 +14,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from .errors import AgentError, StoppedError, from_os_error
+from .lease import theft
 from .protocol import PROTOCOL, Channel, FramingError, bad_request
 from .requests import REQUESTS, Context
 
@@ -46,6 +47,10 @@ def serve(channel: Channel, work: WorkDir, agent: str) -> None:
         except FramingError as err:
             channel.send(_error(request.get("id"), err.answer))
             return
+        except StoppedError:
+            if stolen := theft(work, os.getpid()):  # the host shall know who has ended its work, and why
+                channel.send(_error(request.get("id"), stolen))
+            raise
         if request.get("type") == "bye":
             return
 

@@ -16,6 +16,8 @@ from typing import Any
 CHUNK_BYTES = 1 << 20
 # From this many files on, one sync() of everything is cheaper than the journal commits of that many fsync()s.
 _MANY_FILES = 32
+# What a note of `overwrite_json` occupies, padded with blanks.
+_NOTE_BYTES = 1024
 
 
 def fsync_path(path: Path) -> None:
@@ -62,6 +64,21 @@ def write_atomic(path: Path, data: bytes) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Replace a JSON file by one rename."""
     write_atomic(path, json.dumps(value, separators=(",", ":"), allow_nan=False).encode())
+
+
+def overwrite_json(path: Path, value: Any) -> None:
+    """Replace a small note that needs not survive a power cut, in the room that it has already.
+
+    Nothing is allocated once the note exists, so a full disk cannot refuse, and nothing is synced, so a
+    flash card is not worn. A reader may meet a torn note, and `read_json` gives None for it.
+    """
+    data = json.dumps(value, separators=(",", ":"), allow_nan=False).encode().ljust(_NOTE_BYTES)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        os.pwrite(descriptor, data, 0)
+        os.ftruncate(descriptor, len(data))
+    finally:
+        os.close(descriptor)
 
 
 def read_json(path: Path) -> Any:

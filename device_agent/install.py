@@ -18,6 +18,7 @@ from . import apps, store
 from .children import run_child
 from .durable import fsync_path, fsync_tree, remove_tree, sha256_file
 from .errors import AgentError
+from .job_folder import measured_ids
 from .lease import hold
 from .package import (
     MANIFEST_NAME,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .layout import WorkDir
+    from .lease import Claim
 
     Progress = Callable[[str, int, int], None]
 
@@ -43,7 +45,7 @@ GOLDEN_TIMEOUT_S = 600.0
 
 
 def install(
-    work: WorkDir, *, manifest: str, signature: str, runtime: str, owner: str, progress: Progress
+    work: WorkDir, *, manifest: str, signature: str, runtime: str, claim: Claim, progress: Progress
 ) -> dict[str, Any]:
     """Install the package whose manifest and signature are the given contents.
 
@@ -52,7 +54,7 @@ def install(
         manifest: SHA-256 of the manifest: the package's identity.
         signature: SHA-256 of the signature.
         runtime: A runtime's identity, or "system".
-        owner: Who asks.
+        claim: Who asks.
         progress: Told the stage, and how far it is.
 
     Returns:
@@ -61,7 +63,7 @@ def install(
     Raises:
         AgentError: Every code that PROTOCOL.md names, but for those of jobs.
     """
-    with hold(work, owner=owner, purpose="installing a package") as lease:
+    with hold(work, claim, "installing a package") as lease:
         package = _verify(work, manifest, signature)
         progress("verify", 1, 1)
         engine = find_runtime(work, runtime)
@@ -89,13 +91,13 @@ def install(
     }
 
 
-def rollback(work: WorkDir, *, name: str, owner: str) -> dict[str, Any]:
+def rollback(work: WorkDir, *, name: str, claim: Claim) -> dict[str, Any]:
     """Go back to the version before the one in use; the one in use becomes the one to go back to.
 
     Raises:
         AgentError: `busy`, `not_installed`, `no_previous`, or `bad_package`: the previous version is damaged.
     """
-    with hold(work, owner=owner, purpose=f"rolling {name} back") as lease:
+    with hold(work, claim, f"rolling {name} back") as lease:
         current = apps.require_current(work, name)
         previous = apps.version_note(work, name, current)["previous"]
         if not previous or not (work.store / previous / MANIFEST_NAME).is_file():
@@ -110,13 +112,13 @@ def rollback(work: WorkDir, *, name: str, owner: str) -> dict[str, Any]:
     return {"name": name, "package_id": previous, "previous": current}
 
 
-def remove(work: WorkDir, *, name: str, owner: str) -> dict[str, Any]:
+def remove(work: WorkDir, *, name: str, claim: Claim) -> dict[str, Any]:
     """Remove a package in all its versions, with the contents that nothing else uses.
 
     Raises:
         AgentError: `busy` or `not_installed`.
     """
-    with hold(work, owner=owner, purpose=f"removing {name}"):
+    with hold(work, claim, f"removing {name}"):
         apps.require_current(work, name)
         gone = work.apps / f".gone-{os.getpid()}"
         (work.apps / name).rename(gone)
@@ -233,8 +235,12 @@ def _check_stored(folder: Path) -> None:
 
 
 def _collect(work: WorkDir) -> int:
-    """Remove packages that no name uses or can go back to, then their contents. Returns the bytes freed."""
-    used = apps.used_ids(work)
+    """Remove packages that no name uses or can go back to, and no record refers to, then their contents.
+
+    Returns:
+        The bytes freed.
+    """
+    used = apps.used_ids(work) | measured_ids(work)
     freed = 0
     for folder in list(work.store.iterdir()):
         if folder.name in used:

@@ -1,32 +1,25 @@
 """Benchmarks as jobs: each a process of its own session that goes on when the link drops.
 
-A job is the folder `jobs/<job_id>/`:
-    job.json        what was asked, written before the process starts
-    process.json    which process it is
-    progress.json   how far it is
-    log.txt         what it and its children print
-    record.json     its result; or failure.json: why there is none; or the marker `cancelled`
-The folder stays until the host has acknowledged it. Nothing about a job is kept in the agent's memory: any
-later agent can wait for it, fetch its record or cancel it.
+A job is a folder (`job_folder.py`) that stays until the host has acknowledged it. The package that it
+measures stays as long: a host that never saw the package needs it to read the record.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
+import math
 import os
 import secrets
-import signal
 import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
-from . import apps, process
+from . import apps, job_folder, process, record_file
 from .children import agent_command
-from .durable import CHUNK_BYTES, read_json, remove_tree, write_atomic, write_json
+from .durable import fsync_path, read_json, remove_tree, write_json
 from .errors import AgentError
 from .lease import acquire
-from .protocol import JOB_ID, bad_request
+from .package import MANIFEST_NAME
+from .protocol import bad_request
 from .runtimes import find_runtime
 
 if TYPE_CHECKING:
@@ -34,80 +27,116 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .layout import WorkDir
+    from .lease import Claim
 
 _POLL_S = 0.2
-_STARTING_S = 10.0
-_TERMINATE_S = 3.0
+# Room for a record: 10,000 samples of up to 10 digits a window, its states and its power trace.
+_WINDOW_BYTES = 160 << 10
+_REST_BYTES = 1 << 20
+_MAX_ROOM_BYTES = 256 << 20
 
 
-def start(work: WorkDir, *, name: str, spec: dict[str, Any], owner: str, agent: str) -> str:
+def start(
+    work: WorkDir,
+    *,
+    name: str,
+    spec: dict[str, Any],
+    claim: Claim,
+    agent: str,
+    tag: str | None = None,
+    labels: dict[str, str] | None = None,
+) -> str:
     """Start the benchmark of an installed package; it holds the device's lease until it ends.
+
+    Args:
+        work: The work directory.
+        name: The package's name.
+        spec: What is measured, checked.
+        claim: Who asks, and whether the lease is stolen.
+        agent: The agent's hash.
+        tag: A name for the run.
+        labels: Free pairs of the user, for the record.
 
     Returns:
         The job's identity.
 
     Raises:
         AgentError: `busy`, `not_installed`, `runtime_missing` or `runtime_broken`.
+        OSError: No space is left for the record.
     """
-    lease = acquire(work, owner=owner, purpose=f"benchmarking {name}")
     job_id = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(4)}"
+    lease = acquire(work, claim, f"benchmarking {name}", job_id=job_id)
     folder = work.jobs / job_id
     try:
-        package_id = apps.require_current(work, name)
-        runtime_id = apps.version_note(work, name, package_id)["runtime"]
-        if runtime_id is None:
-            message = f"Nothing says with which runtime {name!r} was installed: its versions.json is damaged."
-            raise AgentError("not_installed", message, "Install it again with `edgepack deploy`.")
-        find_runtime(work, runtime_id)
-        folder.mkdir(mode=0o700)
+        package_id, runtime_id = _find(work, name)
         order = {
             "job_id": job_id,
             "name": name,
-            "owner": owner,
+            "owner": claim.owner,
+            "tag": tag,
+            "labels": labels or {},
             "package_id": package_id,
             "runtime": runtime_id,
             "spec": spec,
             "agent": agent,
             "lease": lease.token,
+            "created_unix_ns": time.time_ns(),
+            "stolen_from": lease.stolen_from,
+            "steal_reason": claim.steal_reason if lease.stolen_from else None,
         }
+        folder.mkdir(mode=0o700)
+        record_file.reserve(folder, _room_bytes(work, package_id, spec))
         write_json(folder / "job.json", order)
-        pid = _spawn(work, folder, job_id)
+        job_folder.tell(folder, "starting", 0, 0)
+        fsync_path(work.jobs)
+        _spawn(work, folder, job_id, lease.hand_over)
     except BaseException:
         lease.release()
         remove_tree(folder)
         raise
-    with contextlib.suppress(AgentError):  # a job that has ended already has given it back
-        lease.hand_over(pid)
     return job_id
 
 
-def _spawn(work: WorkDir, folder: Path, job_id: str) -> int:
+def _find(work: WorkDir, name: str) -> tuple[str, str]:
+    """Return the package in use under a name, and its runtime."""
+    package_id = apps.require_current(work, name)
+    runtime_id = apps.version_note(work, name, package_id)["runtime"]
+    if runtime_id is None:
+        message = f"Nothing says with which runtime {name!r} was installed: its versions.json is damaged."
+        raise AgentError("not_installed", message, "Install it again with `edgepack deploy`.")
+    find_runtime(work, runtime_id)
+    return package_id, runtime_id
+
+
+def _room_bytes(work: WorkDir, package_id: str, spec: dict[str, Any]) -> int:
+    """Return an upper bound of a record's size; a record that outgrows it needs free space when it ends."""
+    windows = (
+        len(spec["batches"]) * len(spec["threads"]) * len(spec.get("delegates", "1")) * spec.get("windows", 1)
+    )
+    outputs = 0
+    manifest = read_json(work.store / package_id / MANIFEST_NAME)
+    if spec["evaluation"] and isinstance(manifest, dict) and manifest["evaluation"]:
+        values = sum(math.prod(output["shape"]) for output in manifest["outputs"])
+        outputs = 12 * values * manifest["evaluation"]["count"]  # base64 of at most 8 bytes a value
+    return int(min(windows * _WINDOW_BYTES + outputs + _REST_BYTES, _MAX_ROOM_BYTES))
+
+
+def _spawn(work: WorkDir, folder: Path, job_id: str, hand_over: Callable[[int, str], None]) -> None:
     command = agent_command("job", "--work-dir", str(work.root), "--job", job_id)
     with open(folder / "log.txt", "ab") as log:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder, start_new_session=True
         )
-    write_json(folder / "process.json", process.identify(child.pid))
     child.returncode = 0  # it outlives this process on purpose: no warning about it
-    return child.pid
-
-
-def state_of(folder: Path) -> str:
-    """Return a job's state: `running`, `finished`, `failed`, `cancelled` or `lost`."""
-    if _is_running(folder):  # to the very end: until then it holds the lease
-        return "running"
-    ends = (("record.json", "finished"), ("cancelled", "cancelled"), ("failure.json", "failed"))
-    return next((state for name, state in ends if (folder / name).exists()), "lost")
-
-
-def _is_running(folder: Path) -> bool:
-    note = read_json(folder / "process.json")
-    if isinstance(note, dict):
-        return process.is_alive(note)
-    try:  # started a moment ago, or never: the agent may have been killed right here
-        return time.time() - (folder / "job.json").stat().st_mtime < _STARTING_S
+    try:
+        write_json(folder / "process.json", process.identify(child.pid))
     except OSError:
-        return False
+        process.end(process.identify(child.pid), group=True)
+        raise
+    try:
+        hand_over(child.pid, job_id)
+    except AgentError:
+        return  # a job that has ended already has given it back; one whose lease was stolen finds out
 
 
 def wait(
@@ -122,45 +151,41 @@ def wait(
     folder = _folder(work, job_id)
     told: Any = None
     while True:
-        state = state_of(folder)
+        state = job_folder.state_of(folder)
         if (now := read_json(folder / "progress.json")) != told and isinstance(now, dict):
             progress(now["stage"], now["done"], now["total"])
             told = now
         if state != "running" or has_input():
             break
         time.sleep(_POLL_S)
-    failure = read_json(folder / "failure.json") if state == "failed" else None
-    return {"state": state, "error": failure} if failure else {"state": state}
+    failure = job_folder.failure_of(folder, state)
+    if failure is None:
+        return {"state": state}
+    error = {"code": failure.code, "message": failure.message, "remedy": failure.remedy}
+    return {"state": state, "error": error}
 
 
 def list_jobs(work: WorkDir) -> list[dict[str, Any]]:
-    """Return every job whose record has not been acknowledged, oldest first."""
-    jobs = []
-    for folder in sorted(work.jobs.iterdir()):
-        order = read_json(folder / "job.json")
-        if JOB_ID.fullmatch(folder.name) and isinstance(order, dict):
-            about = {key: order.get(key) for key in ("name", "owner", "package_id")}
-            jobs.append({"job_id": folder.name, "state": state_of(folder), **about})
-    return jobs
+    """Return every job that has not been acknowledged, oldest first."""
+    described = (job_folder.describe(folder) for folder in job_folder.folders(work))
+    return [job for job in described if job is not None]
 
 
 def fetch(work: WorkDir, job_id: str) -> dict[str, Any]:
     """Return size and hash of a job's record, and the open file as `body`.
 
     Raises:
-        AgentError: `no_such_job`; the job's own failure; or `job_failed`: it has no record.
+        AgentError: `no_such_job`; `damaged`; the job's own failure; or `job_failed`: it has no record.
     """
     folder = _folder(work, job_id)
-    try:
-        body = open(folder / "record.json", "rb")  # noqa: SIM115 - handed to the caller
-    except FileNotFoundError:
-        raise _no_record(folder) from None
-    digest = hashlib.sha256()
-    while chunk := body.read(CHUNK_BYTES):
-        digest.update(chunk)
-    size = body.tell()
-    body.seek(0)
-    return {"size_bytes": size, "sha256": digest.hexdigest(), "body": body}
+    state = job_folder.state_of(folder)
+    if state == "running":
+        message = f"jobs.fetch: the job {folder.name} still runs."
+        raise bad_request(message)
+    if failure := job_folder.failure_of(folder, state):
+        raise failure
+    body, size_bytes, sha256 = record_file.open_record(folder)
+    return {"size_bytes": size_bytes, "sha256": sha256, "body": body}
 
 
 def ack(work: WorkDir, job_id: str) -> dict[str, Any]:
@@ -170,16 +195,17 @@ def ack(work: WorkDir, job_id: str) -> dict[str, Any]:
         AgentError: `no_such_job`, or `bad_request`: it still runs.
     """
     folder = _folder(work, job_id)
-    if state_of(folder) == "running":
+    if job_folder.state_of(folder) == "running":
         message = f"jobs.ack: the job {job_id} still runs."
         raise bad_request(message)
     gone = work.jobs / f".gone-{job_id}"
     folder.rename(gone)
+    fsync_path(work.jobs)
     remove_tree(gone)
     return {"job_id": job_id}
 
 
-def cancel(work: WorkDir, job_id: str) -> dict[str, Any]:
+def cancel(work: WorkDir, job_id: str, owner: str) -> dict[str, Any]:
     """End a running job with all its processes. A job that has ended stays as it is.
 
     Raises:
@@ -187,41 +213,18 @@ def cancel(work: WorkDir, job_id: str) -> dict[str, Any]:
     """
     folder = _folder(work, job_id)
     note = read_json(folder / "process.json")
-    if state_of(folder) == "running" and isinstance(note, dict) and process.is_alive(note):
-        write_atomic(folder / "cancelled", b"")
-        _end_group(note)
-    return {"job_id": job_id, "state": state_of(folder)}
-
-
-def _end_group(note: dict[str, Any]) -> None:
-    """Ask the job's process group to end, then end it. The group is the job's own: it leads its session."""
-    deadline = time.monotonic() + _TERMINATE_S
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(note["pid"], number)
-        while process.is_alive(note) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        deadline += _TERMINATE_S
+    if isinstance(note, dict) and process.is_alive(note):
+        try:
+            write_json(folder / "cancelled", {"by": owner})
+        except OSError:
+            os.close(os.open(folder / "cancelled", os.O_WRONLY | os.O_CREAT, 0o600))  # the disk is full
+        process.end(note, group=True)
+    return {"job_id": job_id, "state": job_folder.state_of(folder)}
 
 
 def _folder(work: WorkDir, job_id: str) -> Path:
     folder = work.jobs / job_id
     if not (folder / "job.json").is_file():
-        message = f"There is no job {job_id} on the device."
-        raise AgentError("no_such_job", message, "List them with `edgepack collect --list`.")
+        message = f"There is no job {job_id} on the device: it was collected, or removed."
+        raise AgentError("no_such_job", message, "List the jobs with `edgepack jobs`.")
     return folder
-
-
-def _no_record(folder: Path) -> AgentError:
-    state = state_of(folder)
-    failure = read_json(folder / "failure.json")
-    if state == "failed" and isinstance(failure, dict):
-        return AgentError(failure["code"], failure["message"], failure["remedy"])
-    if state == "running":
-        return bad_request(f"jobs.fetch: the job {folder.name} still runs.")
-    why = {
-        "cancelled": "it was cancelled",
-        "lost": "its process is gone (power was cut, memory ran out, or the disk was full)",
-    }
-    message = f"The job {folder.name} left no record: {why.get(state, state)}."
-    return AgentError("job_failed", message, "Start it again with `edgepack bench`.")

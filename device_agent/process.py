@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -50,6 +52,25 @@ def is_alive(note: dict[str, Any]) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def end(note: dict[str, Any], *, group: bool, grace_s: float = 3.0) -> None:
+    """Ask a process to end, and kill it where it does not.
+
+    Args:
+        note: Who it is.
+        group: Whether its whole group is meant, which it leads.
+        grace_s: How long each of the two signals may take.
+    """
+    if not is_alive(note):
+        return  # its number may be another's by now
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if group or is_alive(note):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                (os.killpg if group else os.kill)(note["pid"], number)
+        deadline = time.monotonic() + grace_s
+        while is_alive(note) and time.monotonic() < deadline:
+            time.sleep(0.02)
 
 
 def clock_ns() -> int:

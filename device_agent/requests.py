@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .layout import WorkDir
+    from .lease import Claim
     from .protocol import Channel
 
     Answer = dict[str, Any]
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _MAX_BLOBS = 8192  # their answer has to fit a line too
 _MAX_BLOB_BYTES = 2 << 30
 _MAX_TEXT = 1 << 18
+_MAX_LABELS = 64
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,28 @@ class Context:
 
     def owner(self) -> str:
         """Return who asks, in one short printable line: it is shown to others."""
-        value = self.text("owner", default="somebody")
-        return "".join(char for char in value if char.isprintable())[:128] or "somebody"
+        return _line(self.text("owner", default="somebody"), 128) or "somebody"
+
+    def claim(self) -> Claim:
+        """Return who asks for the lease, and for what reason it is stolen, if it is."""
+        from .lease import Claim
+
+        if self.request.get("steal") is None:
+            return Claim(self.owner())
+        reason = _line(self.text("steal"), 256)
+        if not reason:
+            message = f"{self.request['type']}: 'steal' gives no reason."
+            raise bad_request(message)
+        return Claim(self.owner(), reason)
+
+    def labels(self) -> dict[str, str]:
+        """Return the pairs that the user gave to a run."""
+        value = self.request.get("labels", {})
+        good = isinstance(value, dict) and len(value) <= _MAX_LABELS
+        if not good or not all(isinstance(text, str) and len(text) <= 256 for text in sum(value.items(), ())):
+            message = f"{self.request['type']}: 'labels' is {value!r:.80}, which is not allowed."
+            raise bad_request(message)
+        return {_line(key, 256): _line(text, 256) for key, text in value.items()}
 
     def blobs(self, *keys: str) -> list[dict[str, Any]]:
         """Return the request's list of blobs, each with its hash and the integers of the given names."""
@@ -82,6 +104,11 @@ class Context:
         message = {"id": self.request["id"], "type": "progress", "stage": stage, "done": done, "total": total}
         self.last_progress.update(message)
         self.channel.send(message)
+
+
+def _line(text: str, length: int) -> str:
+    """Return the printable characters of a text, so many at most."""
+    return "".join(char for char in text if char.isprintable())[:length]
 
 
 def _probe(context: Context) -> Answer:
@@ -133,7 +160,7 @@ def _runtime_install(context: Context) -> Answer:
         runtime_id=context.text("runtime_id", SHA256),
         kind=context.text("kind"),
         wheels=wheels_of(context.request.get("wheels")),
-        owner=context.owner(),
+        claim=context.claim(),
         progress=context.progress,
     )
     return runtime.describe()
@@ -147,7 +174,7 @@ def _install(context: Context) -> Answer:
         manifest=context.text("manifest", SHA256),
         signature=context.text("signature", SHA256),
         runtime=context.text("runtime"),
-        owner=context.owner(),
+        claim=context.claim(),
         progress=context.progress,
     )
 
@@ -161,22 +188,30 @@ def _installed(context: Context) -> Answer:
 def _rollback(context: Context) -> Answer:
     from .install import rollback
 
-    return rollback(context.work, name=context.text("name", NAME), owner=context.owner())
+    return rollback(context.work, name=context.text("name", NAME), claim=context.claim())
 
 
 def _remove(context: Context) -> Answer:
     from .install import remove
 
-    return remove(context.work, name=context.text("name", NAME), owner=context.owner())
+    return remove(context.work, name=context.text("name", NAME), claim=context.claim())
 
 
 def _bench_start(context: Context) -> Answer:
     from .benchmark import check_spec
     from .jobs import start
 
-    name = context.text("name", NAME)
-    spec = check_spec(context.request.get("spec"))
-    return {"job_id": start(context.work, name=name, spec=spec, owner=context.owner(), agent=context.agent)}
+    tag = context.request.get("tag")
+    job_id = start(
+        context.work,
+        name=context.text("name", NAME),
+        spec=check_spec(context.request.get("spec")),
+        claim=context.claim(),
+        agent=context.agent,
+        tag=None if tag is None else _line(context.text("tag"), 256),
+        labels=context.labels(),
+    )
+    return {"job_id": job_id}
 
 
 def _jobs_wait(context: Context) -> Answer:
@@ -206,7 +241,19 @@ def _jobs_ack(context: Context) -> Answer:
 def _jobs_cancel(context: Context) -> Answer:
     from .jobs import cancel
 
-    return cancel(context.work, context.text("job_id", JOB_ID))
+    return cancel(context.work, context.text("job_id", JOB_ID), context.owner())
+
+
+def _lease_get(context: Context) -> Answer:
+    from .lease import describe
+
+    return {"lease": describe(context.work)}
+
+
+def _package_fetch(context: Context) -> Answer:
+    from .package_file import fetch
+
+    return fetch(context.work, context.text("package_id", SHA256), context.text("path"))
 
 
 def _bye(_: Context) -> Answer:
@@ -225,6 +272,8 @@ REQUESTS: dict[str, Callable[[Context], Answer]] = {
     "jobs.fetch": _jobs_fetch,
     "jobs.list": _jobs_list,
     "jobs.wait": _jobs_wait,
+    "lease.get": _lease_get,
+    "package.fetch": _package_fetch,
     "probe": _probe,
     "remove": _remove,
     "rollback": _rollback,

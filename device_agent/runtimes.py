@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .layout import WorkDir
+    from .lease import Claim
 
 KINDS = ("litert", "tflite-runtime")
 LOAD_TIMEOUT_S = 300.0
@@ -147,7 +148,7 @@ def install_runtime(
     runtime_id: str,
     kind: str,
     wheels: list[tuple[str, str]],
-    owner: str,
+    claim: Claim,
     progress: Callable[[str, int, int], None],
 ) -> Runtime:
     """Unpack wheels, load the result once, and keep it.
@@ -157,7 +158,7 @@ def install_runtime(
         runtime_id: What the host says the wheels are together.
         kind: "litert" or "tflite-runtime".
         wheels: File names and hashes; the contents are blobs.
-        owner: Who asks.
+        claim: Who asks.
         progress: Told the stage, and how far it is.
 
     Raises:
@@ -169,7 +170,7 @@ def install_runtime(
             f"runtime.install: the kind {kind!r:.40} is unknown, or 'runtime_id' is not that of the wheels."
         )
         raise bad_request(message)
-    with hold(work, owner=owner, purpose="installing a runtime"):
+    with hold(work, claim, "installing a runtime"):
         final = work.runtimes / runtime_id
         if (runtime := _read(final)) is not None:
             return runtime

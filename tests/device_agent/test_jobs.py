@@ -144,9 +144,13 @@ def test_a_job_survives_its_agent(
     job = start(device, **LATENCY_ONLY)
     device.kill()
     agent = start_agent()
-    assert agent.ask("jobs.list")["jobs"] == [
-        {"job_id": job, "state": "running", "name": "dense", "owner": OWNER, "package_id": package.package_id}
-    ]
+    (found,) = agent.ask("jobs.list")["jobs"]
+    expected = {
+        "job_id": job, "state": "running", "name": "dense", "owner": OWNER, "package_id": package.package_id,
+        "tag": None, "labels": {}, "record_bytes": None, "error": None,
+    }  # fmt: skip
+    assert {**found, **expected} == found
+    assert found["created_unix_ns"] > 0
     with pytest.raises(AgentError, match=f"busy: {OWNER} is benchmarking dense"):
         agent.install(package)
     with pytest.raises(AgentError, match="bad_request"):
