@@ -214,7 +214,7 @@ def _tail(base: int, new: int) -> tuple[float, ...]:
             math.erfc((middle - u - 0.5) / deviation / math.sqrt(2)) / 2 if u + 0.5 < middle else 0.5
             for u in range(half + 1)
         )
-    # The number of orders with U = u is the coefficient of q^u in the Gaussian binomial (base + new over base).
+    # The number of orders with U = u is the coefficient of q^u in a Gaussian binomial coefficient.
     ways = [1] + [0] * half
     for i in range(1, base + 1):
         for u in range(half, new + i - 1, -1):  # times 1 - q^(new + i)
@@ -229,7 +229,8 @@ def _binomial_tail(successes: int, trials: int) -> float:
     """Return P(X <= successes) of fair coins; beyond 1000 coins by the normal approximation."""
     if trials > 1000:
         return math.erfc((trials / 2 - successes - 0.5) / math.sqrt(trials / 4) / math.sqrt(2)) / 2
-    return sum(math.comb(trials, k) for k in range(successes + 1)) / 2**trials
+    ways: int = sum(math.comb(trials, k) for k in range(successes + 1))
+    return ways / (1 << trials)
 
 
 def _wilson(share: float, count: int) -> tuple[float, float]:
