@@ -7,6 +7,8 @@ Operations:
     memory       the peak resident memory with the model loaded and run
     baseline     the same with the runtime imported and no model
     evaluation   the outputs of the evaluation set
+    profile      time the model's operators one by one
+    roofline     the device's peak rates and memory bandwidth
     restore      put the governor back when the process that started this one is gone
 Conversations, in which each further line is a request and has an answer:
     latency      measure one configuration (`measure.py`)
@@ -130,6 +132,19 @@ def _evaluation(request: dict[str, Any]) -> dict[str, Any]:
     return evaluation(request["kind"], *_package(request), request["threads"])
 
 
+def _profile(request: dict[str, Any]) -> dict[str, Any]:
+    from .profile import profile
+
+    where = (request["method"], request["threads"], request["delegate"])
+    return profile(request["kind"], *_package(request), *where)
+
+
+def _roofline(request: dict[str, Any]) -> dict[str, Any]:
+    from .roofline import measure
+
+    return measure(request["kind"], request["threads"])
+
+
 def _restore(request: dict[str, Any]) -> dict[str, Any]:
     from .governor import restore_at_end_of_input
 
@@ -149,6 +164,8 @@ OPERATIONS: dict[str, Operation] = {
     "memory": _memory,
     "baseline": _baseline,
     "evaluation": _evaluation,
+    "profile": _profile,
+    "roofline": _roofline,
     "restore": _restore,
 }
 CONVERSATIONS: dict[str, Callable[[dict[str, Any]], Measurement]] = {"latency": _latency}

@@ -27,8 +27,9 @@ import struct
 import time
 from collections import Counter
 from ctypes import byref, c_char_p, c_int, c_size_t, c_uint32, c_void_p
+from dataclasses import asdict, dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .profile_interpreter import ROUNDS, golden_inputs, median_and_error, open_interpreter, time_runs
 
@@ -56,7 +57,8 @@ class UnsupportedProfileError(Exception):
     """This runtime, or this model, cannot be profiled so; the message says why."""
 
 
-class _Piece(NamedTuple):
+@dataclass(frozen=True)
+class _Piece:
     """What is timed: an operator that the runtime runs (`index`), or a kernel of a delegate (`partition`)."""
 
     index: int | None
@@ -110,7 +112,7 @@ def _result(rounds: list[list[list[tuple[_Piece, int]]]], threads: int, plain_ns
         means = [statistics.fmean(run[position][1] for run in runs) for runs in kept]
         time_ns, error_ns = _resolved(piece, *(1e3 * value for value in median_and_error(means)))
         figures = {"time_ns": time_ns, "error_ns": error_ns, "samples": sum(map(len, kept))}
-        operators.append({**piece._asdict(), **figures})
+        operators.append({**asdict(piece), **figures})
     total_ns = sum(operator["time_ns"] for operator in operators)
     about = {"method": "runtime", "threads": threads, "total_ns": total_ns, "plain_ns": plain_ns}
     return {**about, "operators": operators, "note": None}

@@ -85,7 +85,8 @@ def _result(
 ) -> dict[str, Any]:
     """Return the profile, from each round's median latency of each cut."""
     cuts = sorted(samples)
-    operators, joined = [], []
+    operators: list[dict[str, Any]] = []
+    joined: list[str] = []
     for before, index in zip([None, *cuts], cuts):
         if before is None and index == -1:  # the empty model: what a call costs without any operator
             continue
@@ -98,7 +99,7 @@ def _result(
     also = f" Operators that could not be cut off: {', '.join(joined)}." if joined else ""
     if cuts[0] != -1:
         also += f" Operator {cuts[0]} contains what calling the runtime costs."
-    total_ns = sum(operator["time_ns"] for operator in operators)
+    total_ns = sum(float(operator["time_ns"]) for operator in operators)
     plain_ns = int(statistics.median(found[cuts[-1]] for found in medians))
     about = {"method": "truncated", "total_ns": total_ns, "plain_ns": plain_ns}
     return {**about, "operators": operators, "note": (_NOTE + also)[:1000]}
@@ -106,7 +107,7 @@ def _result(
 
 def _operator_names(interpreter: Any) -> dict[int, str]:
     """Return what the runtime calls each operator, where it says."""
-    details = getattr(interpreter, "_get_ops_details", list)()
+    details: list[dict[str, Any]] = getattr(interpreter, "_get_ops_details", list)()
     return {detail["index"]: str(detail["op_name"]) for detail in details}
 
 

@@ -15,42 +15,48 @@ from pydantic import Field
 from edgepack.toolchain.deploy.facts import Checked, Count, Positive, Reason, Text
 
 NotNegative = Annotated[float, Field(ge=0, le=1e18)]
+Real = Annotated[float, Field(ge=-1e18, le=1e18)]
 
 
 class OperatorTime(Checked):
-    """The time of one operator of the model's first subgraph.
+    """The time of one piece of the model: an operator, or a kernel that a delegate made of operators.
 
     Attributes:
-        index: Its place in the model's list of operators.
-        name: Its kind, such as "CONV_2D".
-        time_ns: Median time of one execution.
-        error_ns: Half the width of the 95 % interval of `time_ns`.
+        index: The operator's place in the first subgraph's list; None for a kernel of a delegate, which does
+            not say what it was made of (`analyze/kernels.py` works it out).
+        partition: Which part of the model that the delegate has taken, in the order they run; None for an
+            operator.
+        name: The operator's kind, such as "CONV_2D"; or the kernel's name.
+        time_ns: Time of one execution; negative where a difference is, within its error.
+        error_ns: How far off that may be, with 95 % confidence.
         samples: Number of executions behind it.
     """
 
-    index: Count
+    index: Count | None = None
+    partition: Count | None = None
     name: Text
-    time_ns: NotNegative
+    time_ns: Real
     error_ns: NotNegative
     samples: Annotated[int, Field(ge=1)]
 
 
 class Profile(Checked):
-    """A profile of the model on the device, for batch 1.
+    """A profile of the model on the device, at the batch that it was built with.
 
     Attributes:
         method: "runtime": the runtime timed its operators; "truncated": derived from the latency of models
             cut off after each operator.
         threads: Threads that the runtime was given.
-        total_ns: Median latency of the whole model, by the same method.
-        plain_ns: Median latency of the whole model without profiling; the difference is what profiling costs.
-        operators: The operators that take time of their own.
+        total_ns: Sum of the operators.
+        plain_ns: Median latency of the whole model without profiling, taken in between. The difference to
+            `total_ns` is what calling the runtime costs, and what profiling costs.
+        operators: What takes time of its own, in the order it runs.
         note: What more a reader must know; None where nothing.
     """
 
     method: Literal["runtime", "truncated"]
     threads: Positive
-    total_ns: NotNegative
+    total_ns: Real
     plain_ns: NotNegative | None = None
     operators: Annotated[list[OperatorTime], Field(max_length=10_000)]
     note: Reason | None = None

@@ -1,0 +1,144 @@
+"""The roof over every model on this device: how fast it can multiply, and how fast it can read memory.
+
+Measured in a process that has the runtime, one for each number of threads.
+
+Rules:
+    * The peak rate is the highest that something real reached: the runtime's own best kernel on matrices that
+      fit the caches, and NumPy's matrix product. Which one it was is named.
+    * The bandwidth counts bytes read, nothing is written: reductions over a working set that is gone
+      through again and again.
+    * A peak is the best of a few short spells, each by its median: a roof is what can be reached, not what
+      is usual, but no single sample makes it.
+
+Source: Williams, Waterman, Patterson, "Roofline", CACM 52 (2009), 65-76.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from .profile_interpreter import open_interpreter, time_runs
+from .roofline_model import fully_connected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# rows, depth, columns: 64 KiB of int8 weights or less, 256 KiB of float32.
+_SHAPES = ((64, 256, 256), (128, 128, 128), (256, 256, 256))
+_NUMPY_SIZES = (256, 512)
+_SPELLS, _SPELL_S = 4, 0.03
+_SMALLEST_BYTES, _LARGEST_BYTES = 4 << 10, 64 << 20
+_STEP = 4
+_BANDWIDTH_S = 0.06
+# Bytes that one call reads at least, so that the call itself costs nothing beside them.
+_CALL_BYTES = 4 << 20
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def measure(kind: str, threads: int) -> dict[str, Any]:
+    """Return `peaks` and `bandwidths` (`results/profile_record.py` of the host) for a number of threads.
+
+    Has to be the first in its process that imports NumPy, whose threads are numbered when it is loaded.
+    """
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
+    peaks = []
+    for dtype in ("int8", "float32"):
+        rates = dict(_runtime_rates(kind, dtype, threads))
+        if dtype == "float32":
+            rates.update(_numpy_rates())
+        workload, rate = max(rates.items(), key=lambda item: item[1])
+        peaks.append({"dtype": dtype, "threads": threads, "macs_per_s": rate, "workload": workload})
+    return {"peaks": peaks, "bandwidths": list(_bandwidths(threads))}
+
+
+def _runtime_rates(kind: str, dtype: str, threads: int) -> Iterator[tuple[str, float]]:
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    for rows, depth, columns in _SHAPES:
+        weights, data = _values(random, dtype, (columns, depth)), _values(random, dtype, (rows, depth))
+        model = fully_connected(dtype, rows, depth, columns, weights.tobytes())
+        interpreter = open_interpreter(kind, model, threads, "xnnpack", [data])
+        rate = rows * depth * columns / _best_s(interpreter.invoke)
+        yield f"{kind} FULLY_CONNECTED {rows}x{depth}x{columns}", rate
+
+
+def _values(random: Any, dtype: str, shape: tuple[int, int]) -> Any:
+    """Return random values without a 0."""
+    import numpy as np
+
+    if dtype == "int8":
+        return (random.integers(1, 128, shape) * random.choice((-1, 1), shape)).astype(np.int8)
+    return random.uniform(0.5, 1.0, shape).astype(np.float32)
+
+
+def _numpy_rates() -> Iterator[tuple[str, float]]:
+    import numpy as np
+
+    for size in _NUMPY_SIZES:
+        left, right = (np.full((size, size), value, np.float32) for value in (0.5, 0.75))
+        out = np.empty_like(left)
+
+        def multiply(left: Any = left, right: Any = right, out: Any = out) -> object:
+            return np.matmul(left, right, out=out)
+
+        yield f"numpy matmul {size}x{size}x{size}", size**3 / _best_s(multiply)
+
+
+def _best_s(run: Callable[[], object]) -> float:
+    """Return the seconds of one run: the best spell's median."""
+    time_runs(run, _SPELL_S)
+    return min(statistics.median(time_runs(run, _SPELL_S)) for _ in range(_SPELLS)) / 1e9
+
+
+def _bandwidths(threads: int) -> Iterator[dict[str, Any]]:
+    size = _SMALLEST_BYTES
+    while size <= _largest_bytes():
+        rate = max(_read_rate(size, threads, reduction) for reduction in ("maximum", "bitwise_or"))
+        yield {"working_set_bytes": size, "threads": threads, "bytes_per_s": rate}
+        size *= _STEP
+
+
+def _largest_bytes() -> int:
+    """Return the largest working set: beyond any cache, within a quarter of the memory."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(_SMALLEST_BYTES, min(_LARGEST_BYTES, memory // 4))
+
+
+def _read_rate(size_bytes: int, threads: int, reduction: str) -> float:
+    """Return bytes read per second by threads that share a working set evenly.
+
+    Each thread reduces its part over and over in one call (a view that repeats the part without a copy), in
+    which NumPy lets the other threads run.
+    """
+    import numpy as np
+
+    dtype = np.dtype(np.int8 if reduction == "maximum" else np.uint64)
+    items = max(1, size_bytes // threads // dtype.itemsize)
+    repeats = max(1, _CALL_BYTES // (items * dtype.itemsize))
+    reduce_all = getattr(np, reduction).reduce
+    start = threading.Barrier(threads + 1)
+    calls = [0] * threads
+
+    def read(which: int) -> None:
+        part = np.ones(items, dtype)  # not zeros: the kernel keeps one page for all that were never written
+        view = np.lib.stride_tricks.as_strided(part, (repeats, items), (0, dtype.itemsize))
+        reduce_all(view, axis=1)
+        start.wait()
+        end = time.perf_counter() + _BANDWIDTH_S
+        while time.perf_counter() < end:
+            reduce_all(view, axis=1)
+            calls[which] += 1
+
+    workers = [threading.Thread(target=read, args=(which,)) for which in range(threads)]
+    for worker in workers:
+        worker.start()
+    start.wait()
+    begin = time.perf_counter()
+    for worker in workers:
+        worker.join()
+    return sum(calls) * repeats * items * dtype.itemsize / (time.perf_counter() - begin)
