@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgepack.targets.units import format_bytes, format_duration_ns
-from edgepack.toolchain.report.view import best_throughput, describe, quality_text
+from edgepack.toolchain.report.cells import quality_text
+from edgepack.toolchain.report.view import best_throughput, describe
 from edgepack.toolchain.results.from_job import RATIO_METRICS
 from edgepack.toolchain.results.schema import Metric
 

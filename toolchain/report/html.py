@@ -11,39 +11,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgepack.targets.units import format_bytes
-from edgepack.toolchain.report.headlines import cards, verdicts
-from edgepack.toolchain.report.plots import (
-    color_of,
-    latency_plots,
-    quality_plot,
-    size_plot,
-    throughput_plots,
-)
-from edgepack.toolchain.report.provenance import device_facts
-from edgepack.toolchain.report.view import (
-    COLUMNS,
-    DASH,
-    describe,
-    device_rows,
-    footnotes,
-    group_models,
-    quality_text,
-    unavailable_configurations,
-)
-from edgepack.toolchain.results.from_job import RATIO_METRICS
+from edgepack.toolchain.report.comparison_section import comparison_section
+from edgepack.toolchain.report.details import QUICK_EXPLAINED
+from edgepack.toolchain.report.device_state import device_facts
+from edgepack.toolchain.report.model_section import model_section
+from edgepack.toolchain.report.view import describe, device_rows, group_models, unavailable_configurations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgepack.toolchain.report.summary import BuildSummary
     from edgepack.toolchain.report.view import ModelGroup
+    from edgepack.toolchain.results.change import Comparison
     from edgepack.toolchain.results.schema import RunRecord
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_MAX_LATENCY_PLOTS = 12
-_MAX_THROUGHPUT_PLOTS = 18
 _NOTES = (
+    "Latency is that of the median window: the one whose median is the middle one of all windows that count. "
+    "All windows are kept in the record. Ranges are 95 % intervals.",
     "Percentiles interpolate linearly between samples (Hyndman and Fan, type 7). One that the samples "
     "cannot support is left out: p90 needs 10 samples, p99 needs 100.",
     "Throughput is batch size over median latency of one configuration, measured on its own.",
@@ -53,13 +38,18 @@ _NOTES = (
 
 
 def html_report(
-    records: Sequence[RunRecord], builds: Sequence[BuildSummary] = (), *, title: str | None = None
+    records: Sequence[RunRecord],
+    builds: Sequence[BuildSummary] = (),
+    comparisons: Sequence[Comparison] = (),
+    *,
+    title: str | None = None,
 ) -> str:
     """Return the page.
 
     Args:
         records: The runs to show, in any order.
         builds: What is known of the builds, for sizes, quality, the path of auto and the worst tensors.
+        comparisons: Comparisons with a baseline.
         title: The heading; by default the models' names.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -74,11 +64,16 @@ def html_report(
         lstrip_blocks=True,
     )
     style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
-    page = _page(groups, records, title)
+    page = _page(groups, records, comparisons, title)
     return environment.get_template("report.html.j2").render(page=page, style=Markup(style))  # our own file
 
 
-def _page(groups: Sequence[ModelGroup], records: Sequence[RunRecord], title: str | None) -> dict[str, Any]:
+def _page(
+    groups: Sequence[ModelGroup],
+    records: Sequence[RunRecord],
+    comparisons: Sequence[Comparison],
+    title: str | None,
+) -> dict[str, Any]:
     rows = [row for group in groups for row in group.rows]
     latest = max(records, key=lambda r: r.time, default=None)
     names = " and ".join(dict.fromkeys(f"{group.name} for {group.target}" for group in groups))
@@ -86,7 +81,9 @@ def _page(groups: Sequence[ModelGroup], records: Sequence[RunRecord], title: str
         "title": title or names or "Nothing was measured",
         "subtitle": _subtitle(groups, records),
         "emulated": any(record.emulated for record in records),
-        "models": [_model(group, number) for number, group in enumerate(groups, start=1)],
+        "quick": QUICK_EXPLAINED if any(record.spec.quick for record in records) else None,
+        "comparisons": [comparison_section(found, n) for n, found in enumerate(comparisons, start=1)],
+        "models": [model_section(group, number) for number, group in enumerate(groups, start=1)],
         "devices": [
             {"name": record.device.name, "emulated": record.emulated, "facts": device_facts(record)}
             for record in device_rows(rows)
@@ -108,91 +105,6 @@ def _subtitle(groups: Sequence[ModelGroup], records: Sequence[RunRecord]) -> str
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _model(group: ModelGroup, number: int) -> dict[str, Any]:
-    notes = footnotes(group.rows)
-    latency, latency_left_out = latency_plots(group, _MAX_LATENCY_PLOTS)
-    throughput, throughput_left_out = throughput_plots(group, _MAX_THROUGHPUT_PLOTS)
-    return {
-        "anchor": f"model-{number}",
-        "name": group.name,
-        "target": group.target,
-        "cards": cards(group),
-        "verdicts": verdicts(group),
-        "headings": [
-            f"{group.metric} host → device" if c == "quality" and group.metric else c for c in COLUMNS
-        ],
-        "rows": [
-            {"cells": row.cells, "color": _color(row.record.model.precision, group), "notes": notes}
-            for row in group.rows
-        ],
-        "footnotes": list(notes),
-        "legend": [{"name": p, "color": _color(p, group)} for p in group.precisions],
-        "latency": latency,
-        "latency_left_out": latency_left_out,
-        "throughput": throughput,
-        "throughput_left_out": throughput_left_out,
-        "size": size_plot(group),
-        "quality": quality_plot(group),
-        "searches": [_search(build) for build in group.builds if build.search],
-        "tensors": _tensors(group),
-        "provenance": _provenance(group),
-    }
-
-
-def _color(precision: str, group: ModelGroup) -> int:
-    return color_of(precision, group.precisions)
-
-
-def _search(build: BuildSummary) -> dict[str, Any]:
-    is_ratio = build.metric in RATIO_METRICS
-    steps = [
-        {
-            "description": step.description,
-            "size": format_bytes(step.size_bytes),
-            "metric": quality_text(step.metric, is_ratio=is_ratio),
-            "drop": _drop(step.drop, is_ratio=is_ratio),
-            "drop_high": None if step.drop_high is None else _drop(step.drop_high, is_ratio=is_ratio),
-            "accepted": step.accepted,
-        }
-        for step in build.search
-    ]
-    return {"metric": build.metric, "steps": steps}
-
-
-def _drop(drop: float, *, is_ratio: bool) -> str:
-    return f"{drop * 100:.2f} points" if is_ratio else f"{drop:.4g}"
-
-
-def _tensors(group: ModelGroup) -> list[dict[str, Any]]:
-    return [
-        {
-            "precision": build.precision,
-            "color": _color(build.precision, group),
-            "operator": tensor.operator,
-            "name": tensor.name,
-            "sqnr": DASH if tensor.sqnr_db is None else f"{tensor.sqnr_db:.1f} dB",
-            "error": DASH if tensor.max_step_error is None else f"{tensor.max_step_error:.3g} steps",
-        }
-        for build in group.builds
-        for tensor in build.worst_tensors[:3]
-    ]
-
-
-def _provenance(group: ModelGroup) -> list[dict[str, Any]]:
-    return [
-        {
-            "precision": row.record.model.precision,
-            "color": _color(row.record.model.precision, group),
-            "package_id": row.record.package.package_id,
-            "model_sha256": row.record.model.sha256,
-            "runtime": f"{row.record.runtime.kind} {row.record.runtime.version}",
-            "run_id": row.record.run_id,
-            "time": f"{row.record.time:%Y-%m-%d %H:%M %Z}",
-        }
-        for row in group.rows
-    ]
 
 
 def _run_notes(groups: Sequence[ModelGroup]) -> list[str]:

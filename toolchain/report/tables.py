@@ -1,4 +1,7 @@
-"""Runs as a person reads them in the terminal."""
+"""Runs as a person reads them in the terminal.
+
+A median carries its verdict as a sign and its 95 % interval under it; why a run is unstable stands below.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from edgepack.toolchain.report.build_tables import build_table
+from edgepack.toolchain.report.details import QUICK_EXPLAINED
+from edgepack.toolchain.report.trust import MARKS_EXPLAINED, mark, why_unstable
 from edgepack.toolchain.report.view import (
-    COLUMNS,
-    Cell,
+    TEXT_COLUMNS,
     describe,
     footnotes,
     group_models,
@@ -25,8 +29,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from edgepack.toolchain.report.summary import BuildSummary
-    from edgepack.toolchain.report.view import ModelGroup
+    from edgepack.toolchain.report.view import ModelGroup, RunRow
     from edgepack.toolchain.results.schema import RunRecord
+
+_MARK_STYLES = {"✓": "green", "!": "bold red"}
 
 
 def results_table(records: Sequence[RunRecord], builds: Sequence[BuildSummary] = ()) -> RenderableType:
@@ -40,45 +46,59 @@ def results_table(records: Sequence[RunRecord], builds: Sequence[BuildSummary] =
 
 
 def _runs(group: ModelGroup) -> list[RenderableType]:
-    numbers = footnotes(group.rows)
+    columns = [column for column in group.measured_columns if column != "verdict"]
+    numbers = footnotes(group.rows, columns)
     title = Text.assemble((group.name, "bold cyan"), f" for {group.target}")
-    table = _table()
-    for column in COLUMNS:
-        heading = f"{group.metric} host → device" if column == "quality" and group.metric else column
-        left = column in ("precision", "device")
-        table.add_column(heading, justify="left" if left else "right", overflow="fold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        left = column in TEXT_COLUMNS
+        table.add_column(group.heading(column), justify="left" if left else "right", overflow="fold")
     for row in group.rows:
-        table.add_row(*(_cell(cell, numbers) for cell in row.cells))
+        table.add_row(*(_cell(row, column, numbers) for column in columns))
     notes = [Text(f"[{number}] {reason}", style="dim") for reason, number in numbers.items()]
-    notes.append(Text(_configurations(group), style="dim"))
+    return [title, table, *notes, *_below(group)]
+
+
+def _below(group: ModelGroup) -> list[Text]:
+    """Return what a reader must know beside the table: configuration, verdicts, what did not run."""
+    notes = [Text(_configurations(group), style="dim")]
     for row in group.rows:
+        if reason := why_unstable(row.record, row.configuration):
+            notes.append(Text(f"! {row.label}: {reason}", style="red"))
         for reason, places in unavailable_configurations(row.record).items():
             where = "; ".join(map(describe, places))
             notes.append(Text(f"{row.label}: {where}: did not run: {reason}", style="dim"))
+    if any(row.record.spec.quick for row in group.rows):
+        notes.append(Text(QUICK_EXPLAINED, style="yellow"))
     if any(row.record.emulated for row in group.rows):
         notes.append(Text("emulated: the figures say nothing about real hardware", style="yellow"))
-    return [title, table, *notes]
+    if "energy" not in group.measured_columns:
+        reasons = dict.fromkeys(row.cell("energy").reason for row in group.rows)
+        notes.append(Text(f"energy: unavailable: {'; '.join(map(str, reasons))}", style="dim"))
+    return notes
 
 
 def _configurations(group: ModelGroup) -> str:
-    """Say which configuration the latency columns show."""
-    shown = Counter(row.cells[1].detail for row in group.rows if row.cells[1].detail)
+    """Say which configuration the latency columns show, and what the signs mean."""
+    places = [(row, row.cell("device").detail) for row in group.rows]
+    shown = Counter(place for _, place in places if place)
     if not shown:
         return ""
     usual = shown.most_common(1)[0][0]
-    others = [
-        f"{row.label} at {row.cells[1].detail}"
-        for row in group.rows
-        if row.cells[1].detail not in (None, "", usual)
-    ]
-    return f"latency at {usual}" + (f"; {', '.join(others)}" if others else "")
+    others = "".join(f"; {row.label} at {place}" for row, place in places if place not in (None, usual))
+    return f"latency at {usual}{others}; under p50 and p90: 95 % interval; {MARKS_EXPLAINED}"
 
 
-def _cell(cell: Cell, numbers: dict[str, int]) -> Text:
-    if cell.reason is None:
-        return Text(cell.text)
-    return Text.assemble(cell.text, (f" [{numbers[cell.reason]}]", "dim"))
-
-
-def _table() -> Table:
-    return Table(box=None, pad_edge=False, header_style="bold")
+def _cell(row: RunRow, column: str, numbers: dict[str, int]) -> Text:
+    cell = row.cell(column)
+    if cell.reason is not None:
+        return Text.assemble(cell.text, (f" [{numbers[cell.reason]}]", "dim"))
+    text = Text(cell.text)
+    sign = mark(row.record, row.configuration) if column == "p50" else ""
+    if sign:
+        text.append(f" {sign}", style=_MARK_STYLES[sign])
+    if column in ("p50", "p90", "energy") and cell.detail:
+        text.append(f"\n{cell.detail}", style="dim")
+    if column == "precision" and row.record.spec.quick:
+        text.append("\nquick", style="yellow")
+    return text

@@ -1,10 +1,10 @@
 """What every report shows, before it is a table, a page or a text: rows of cells from records and builds.
 
 Rules:
-    * A cell is a text, or a dash with the reason why there is no figure. Nothing is ever filled in.
     * The latency figures of a row are those of its headline configuration: the smallest batch, and there the
       thread count with the lowest median. The row says which one that is.
-    * Figures of an emulated device are marked: they say nothing about real hardware.
+    * Figures of an emulated device are marked wherever its name stands: they say nothing about real hardware.
+    * Beside every latency stands whether it can be believed.
 """
 
 from __future__ import annotations
@@ -14,37 +14,33 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from edgepack.targets.model import PRECISIONS
-from edgepack.targets.units import format_bytes, format_count, format_duration_ns, format_percent
-from edgepack.toolchain.results.job_record import Configuration
+from edgepack.targets.units import format_bytes, format_count, format_duration_ns
+from edgepack.toolchain.report.cells import (
+    DASH,
+    NOT_IN_RECORD,
+    Cell,
+    format_quality,
+    format_range,
+    metric_cell,
+    quality_text,
+)
+from edgepack.toolchain.report.energy import energy_cell
+from edgepack.toolchain.report.trust import verdict_cell
 from edgepack.toolchain.results.schema import Metric, UnavailableMetric
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from edgepack.toolchain.report.summary import BuildSummary
+    from edgepack.toolchain.results.job_record import Configuration
     from edgepack.toolchain.results.schema import RunRecord
 
-DASH = "—"
-_NOT_IN_RECORD = "the record does not hold it"
 COLUMNS = (
-    "precision", "device", "size", "quality", "load", "first", "p50", "p90", "p99", "throughput",
-    "peak memory",
+    "precision", "device", "size", "quality", "load", "first", "p50", "p90", "p99", "verdict", "throughput",
+    "energy", "peak memory",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A figure as a person reads it.
-
-    Attributes:
-        text: The figure with its unit, or a dash.
-        reason: Why there is no figure; None where there is one.
-        detail: What more there is to know: a configuration, or a 95 % interval.
-    """
-
-    text: str
-    reason: str | None = None
-    detail: str | None = None
+TEXT_COLUMNS = ("precision", "device", "verdict")
+"""Columns of words, which stand to the left."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +59,12 @@ class RunRow:
 
     @property
     def label(self) -> str:
-        """Precision and device, for legends."""
-        return f"{self.record.model.precision} · {self.record.device.name}"
+        """Precision and device, for legends; an emulated device is marked."""
+        return f"{self.record.model.precision} · {device_label(self.record)}"
+
+    def cell(self, column: str) -> Cell:
+        """Return the cell of one of `COLUMNS`."""
+        return self.cells[COLUMNS.index(column)]
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,16 @@ class ModelGroup:
         found = {row.record.model.precision for row in self.rows} | {b.precision for b in self.builds}
         return tuple(sorted(found, key=precision_rank))
 
+    @property
+    def measured_columns(self) -> tuple[str, ...]:
+        """The columns without energy where no run has measured it: what a narrow table shows."""
+        measured = any(row.cell("energy").reason is None for row in self.rows)
+        return COLUMNS if measured else tuple(column for column in COLUMNS if column != "energy")
+
+    def heading(self, column: str) -> str:
+        """Return the heading of a column; that of the quality names the metric."""
+        return f"{self.metric} host → device" if column == "quality" and self.metric else column
+
 
 def group_models(records: Sequence[RunRecord], builds: Sequence[BuildSummary] = ()) -> list[ModelGroup]:
     """Sort runs and builds into one group a model and target."""
@@ -124,48 +134,52 @@ def precision_rank(precision: str) -> tuple[int, str]:
 
 
 def headline_configuration(record: RunRecord) -> Configuration | None:
-    """Return the smallest batch that ran, with the thread count of the lowest median there."""
+    """Return the smallest batch that ran, with the threads and delegate of the lowest median there."""
     medians = [
-        (metric.configuration.batch, metric.value, metric.configuration.threads)
+        (metric.configuration.batch, metric.value, metric.configuration.threads, metric.configuration)
         for metric in record.metrics
         if isinstance(metric, Metric) and metric.configuration
         if (metric.name, metric.aggregation) == ("latency", "p50")
     ]
-    if not medians:
-        return None
-    batch, _, threads = min(medians)
-    return Configuration(batch=batch, threads=threads)
+    return min(medians, key=lambda found: found[:3])[3] if medians else None
 
 
 def run_row(record: RunRecord) -> RunRow:
     """Return a run as a row."""
     place = headline_configuration(record)
-    emulated = " (emulated)" if record.emulated else ""
     cells = (
         Cell(f"{record.model.precision} · {record.tag}" if record.tag else record.model.precision),
-        Cell(f"{record.device.name}{emulated}", detail=describe(place) if place else None),
-        _cell(record.find("model_size"), format_bytes),
+        Cell(device_label(record), detail=describe(place) if place else None),
+        metric_cell(record.find("model_size"), format_bytes),
         quality_cell(record),
-        _cell(record.find("load_time", configuration=place), format_duration_ns),
-        _cell(record.find("first_inference", configuration=place), format_duration_ns),
-        *(_cell(_latency(record, how, place), format_duration_ns) for how in ("p50", "p90", "p99")),
+        metric_cell(record.find("load_time", configuration=place), format_duration_ns),
+        metric_cell(record.find("first_inference", configuration=place), format_duration_ns),
+        *(metric_cell(_latency(record, how, place), format_duration_ns) for how in ("p50", "p90", "p99")),
+        verdict_cell(record, place),
         best_throughput(record),
-        _cell(record.find("peak_memory"), format_bytes),
+        energy_cell(record, place, "energy per inference"),
+        metric_cell(record.find("peak_memory"), format_bytes),
     )
     return RunRow(record=record, configuration=place, cells=cells)
 
 
+def device_label(record: RunRecord) -> str:
+    """Return the device's name, marked where it is emulated."""
+    return f"{record.device.name} (emulated)" if record.emulated else record.device.name
+
+
 def describe(configuration: Configuration) -> str:
-    """Return a configuration in words: "batch 1, 4 threads"."""
+    """Return a configuration in words: "batch 1, 4 threads"; the default delegate is not said."""
     plural = "" if configuration.threads == 1 else "s"
-    return f"batch {configuration.batch}, {configuration.threads} thread{plural}"
+    kernels = ", built-in kernels" if configuration.delegate == "none" else ""
+    return f"batch {configuration.batch}, {configuration.threads} thread{plural}{kernels}"
 
 
 def best_throughput(record: RunRecord) -> Cell:
     """Return the highest throughput of all configurations, and which one it was."""
     measured = [m for m in record.metrics if isinstance(m, Metric) and m.name == "throughput"]
     if not measured:
-        return _cell(record.find("throughput"), str)
+        return metric_cell(record.find("throughput"), str)
     best = max(measured, key=lambda metric: metric.value)
     where = describe(best.configuration) if best.configuration else None
     return Cell(f"{format_count(best.value)}/s", detail=where)
@@ -176,30 +190,21 @@ def quality_cell(record: RunRecord) -> Cell:
     host, device = record.find("quality_host"), record.find("quality_device")
     measured = [m for m in (host, device) if isinstance(m, Metric)]
     if not measured:
-        return _cell(device or host, str)
+        return metric_cell(device or host, str)
     if len(measured) == 2:
         return Cell(
             f"{format_quality(measured[0])} → {format_quality(measured[1])}", detail=_interval(measured[1])
         )
     missing = device if measured[0] is host else host
-    reason = missing.reason if isinstance(missing, UnavailableMetric) else _NOT_IN_RECORD
+    reason = missing.reason if isinstance(missing, UnavailableMetric) else NOT_IN_RECORD
     texts = [format_quality(m) if isinstance(m, Metric) else DASH for m in (host, device)]
     return Cell(" → ".join(texts), reason=reason, detail=_interval(measured[0]))
 
 
-def format_quality(metric: Metric) -> str:
-    """Return a quality figure: a ratio as a percentage, anything else with four digits."""
-    return quality_text(metric.value, is_ratio=metric.unit == "ratio")
-
-
-def quality_text(value: float, *, is_ratio: bool) -> str:
-    """Return a quality figure: a ratio as a percentage, anything else with four digits."""
-    return format_percent(value) if is_ratio else f"{value:.4g}"
-
-
-def footnotes(rows: Iterable[RunRow]) -> dict[str, int]:
-    """Number the reasons of all dashes, in reading order."""
-    reasons = dict.fromkeys(cell.reason for row in rows for cell in row.cells if cell.reason)
+def footnotes(rows: Iterable[RunRow], columns: Sequence[str] = COLUMNS) -> dict[str, int]:
+    """Number the reasons of all dashes in these columns, in reading order."""
+    cells = (row.cell(column) for row in rows for column in columns)
+    reasons = dict.fromkeys(cell.reason for cell in cells if cell.reason)
     return {reason: number for number, reason in enumerate(reasons, start=1)}
 
 
@@ -224,17 +229,10 @@ def _latency(record: RunRecord, how: str, place: Configuration | None) -> Metric
     return record.find("latency", how, place) if place else record.find("latency")
 
 
-def _cell(metric: Metric | UnavailableMetric | None, form: Callable[[float], str]) -> Cell:
-    if isinstance(metric, Metric):
-        return Cell(form(metric.value), detail=_interval(metric))
-    return Cell(DASH, reason=metric.reason if metric else _NOT_IN_RECORD)
-
-
 def _interval(metric: Metric) -> str | None:
-    if metric.low is None or metric.high is None:
-        return None
-    ends = [quality_text(end, is_ratio=metric.unit == "ratio") for end in (metric.low, metric.high)]
-    return f"{ends[0].removesuffix(' %')} to {ends[1]}"
+    return format_range(
+        metric.low, metric.high, lambda end: quality_text(end, is_ratio=metric.unit == "ratio")
+    )
 
 
 def _run_key(record: RunRecord) -> tuple[object, ...]:

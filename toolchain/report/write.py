@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgepack.toolchain.report.summary import BuildSummary
+    from edgepack.toolchain.results.change import Comparison
     from edgepack.toolchain.results.schema import RunRecord
 
-FORMATS: dict[str, Callable[[Sequence[RunRecord], Sequence[BuildSummary]], str]] = {
+FORMATS: dict[str, Callable[[Sequence[RunRecord], Sequence[BuildSummary], Sequence[Comparison]], str]] = {
     "html": html_report,
     "json": json_report,
-    "csv": lambda records, _: csv_report(records),  # one row a metric: it shows runs only
-    "md": markdown_report,
+    "csv": lambda records, _builds, _comparisons: csv_report(records),  # one row a metric: it shows runs only
+    "md": lambda records, builds, _: markdown_report(records, builds),
 }
 
 
@@ -29,6 +30,7 @@ def write_reports(
     folder: Path,
     records: Sequence[RunRecord],
     builds: Sequence[BuildSummary] = (),
+    comparisons: Sequence[Comparison] = (),
     *,
     formats: Sequence[str] = tuple(FORMATS),
 ) -> list[Path]:
@@ -38,6 +40,7 @@ def write_reports(
         folder: Where they go; made if it does not exist.
         records: The runs.
         builds: What is known of their builds.
+        comparisons: Comparisons with a baseline, for the page and the JSON.
         formats: Which to write, keys of `FORMATS`.
 
     Raises:
@@ -49,7 +52,7 @@ def write_reports(
         partial = path.with_name(f".{path.name}.partial")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            partial.write_text(FORMATS[suffix](records, builds), encoding="utf-8")
+            partial.write_text(FORMATS[suffix](records, builds, comparisons), encoding="utf-8")
             partial.replace(path)
         except OSError as err:
             message = f"{path}: cannot be written ({err.strerror})."
