@@ -82,7 +82,7 @@ def test_it_is_well_formed_and_says_what_was_measured(text):
     ):
         assert expected in shown, expected
     assert "On qemu" not in shown
-    assert page.tags.count("svg") == 2 + 2 + 6
+    assert page.tags.count("svg") == 2 + 2 + 6 + 6  # distributions, size and quality, throughput, windows
 
 
 def test_it_needs_no_network_and_no_script(text):

@@ -5,7 +5,9 @@ import io
 from rich.console import Console
 
 from edgepack.toolchain.report.tables import results_table
+from edgepack.toolchain.report.view import headline_configuration
 from tests.toolchain.records import make_record
+from tests.toolchain.report.throttled import WHY, judged, make_full_record
 
 
 def shown(*records, width=200) -> str:
@@ -15,10 +17,11 @@ def shown(*records, width=200) -> str:
 
 
 def test_a_row_a_run_with_all_figures():
-    text = shown(make_record("int8"), make_record("float32"))
+    unjudged = {"verdicts": [], "verdict": None}
+    text = shown(*(make_record(precision).model_copy(update=unjudged) for precision in ("int8", "float32")))
     lines = [line for line in text.splitlines() if line.startswith(("int8 ", "float32 "))]
     assert lines[0].startswith("float32 ")
-    figures = "48.8 KiB 90.00 % → 97.50 % 2 ms 3 ms 535 µs 555 µs 586 µs 2.15 k/s 41 MiB"
+    figures = "48.8 KiB 90.00 % → 97.50 % 2 ms 3 ms 535 µs 554 µs 584 µs 2.15 k/s 41 MiB"
     assert " ".join(lines[1].split()) == f"int8 pi4 {figures}"
     assert "top1 host → device" in text
     assert "latency at batch 1, 4 threads" in text
@@ -61,3 +64,31 @@ def test_two_models_are_two_tables():
 
 def test_nothing():
     assert shown().strip() == ""
+
+
+def test_a_median_carries_its_verdict_and_interval():
+    record = make_record()
+    place = headline_configuration(record)
+    text = shown(judged(record, place))
+    assert "535 µs !" in text
+    assert "530 to 546 µs" in text
+    assert f"! int8 · pi4: unstable because {WHY}" in text
+    fine = shown(judged(record, place, why=None))
+    assert "535 µs ✓" in fine
+    assert "unstable because" not in fine
+    assert "✓ stable, ! unstable" in fine
+
+
+def test_quick_runs_are_marked():
+    record = make_record()
+    assert "quick: its windows are shorter" in shown(record)
+    long = record.model_copy(update={"spec": record.spec.model_copy(update={"quick": False})})
+    assert "quick" not in shown(long)
+
+
+def test_energy_has_a_column_where_it_was_measured():
+    text = shown(make_record())
+    assert "energy: unavailable: no power sensor" in text
+    measured = shown(make_full_record())
+    assert "mJ" in measured
+    assert "energy: unavailable" not in measured

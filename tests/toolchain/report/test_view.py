@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from edgepack.toolchain.report.view import (
     best_throughput,
+    describe,
     device_rows,
     footnotes,
     group_models,
@@ -11,7 +12,7 @@ from edgepack.toolchain.report.view import (
 )
 from edgepack.toolchain.results.job_record import Configuration
 from edgepack.toolchain.results.schema import Metric
-from tests.toolchain.records import make_manifest, make_record
+from tests.toolchain.records import make_configuration, make_manifest, make_record
 
 
 def test_headline_is_the_smallest_batch_with_the_best_threads():
@@ -55,11 +56,25 @@ def test_rows_are_by_device_then_precision():
 
 def test_one_footnote_a_reason():
     rows = [run_row(make_record(d, memory={"unavailable": "same"})) for d in ("int8", "float32")]
-    assert footnotes(rows) == {"same": 1}
+    assert footnotes(rows, ("peak memory",)) == {"same": 1}
+    assert list(footnotes(rows).values()) == list(range(1, len(footnotes(rows)) + 1))
 
 
 def test_tag_is_part_of_the_row():
     assert run_row(make_record(tag="baseline")).cells[0].text == "int8 · baseline"
+
+
+def test_an_emulated_device_is_marked_in_every_label():
+    row = run_row(make_record(emulated=True))
+    assert row.label == "int8 · pi4 (emulated)"
+    assert row.cell("device").text == "pi4 (emulated)"
+
+
+def test_the_better_delegate_is_the_headline():
+    slow = make_configuration(1, 2, scale=3.0)
+    record = make_record(configurations=[slow, {**make_configuration(1, 2), "delegate": "none"}])
+    assert headline_configuration(record) == Configuration(batch=1, threads=2, delegate="none")
+    assert describe(headline_configuration(record)) == "batch 1, 2 threads, built-in kernels"
 
 
 def test_latest_run_stands_for_the_device():
