@@ -20,7 +20,7 @@ from .governor import governor
 from .meter import open_meter
 from .runtimes import Runtime, find_runtime
 from .spec import check_spec, configurations, kept_samples
-from .state import StateReader
+from .state import StateReader, hottest_c
 from .sysfs import MACHINE
 from .system import probe
 from .windows import Bench, measure_configuration
@@ -119,10 +119,11 @@ class _Run:
 
     def everything(self, reader: StateReader, meter: Meter) -> dict[str, Any]:
         """Return `configurations`, `memory`, `evaluation`, `profile` and `roofline` of the record."""
-        cool_to_c, start_c = self._spec["cool_to_c"], reader.hottest_c()
+        start = reader.read()
+        cool_to_c, start_c = self._spec["cool_to_c"], hottest_c(start["temperatures_c"])
         if cool_to_c is None and start_c is not None:
             cool_to_c = start_c + _COOL_OVER_START_C
-        bench = Bench(self._spec, reader, meter, cool_to_c, self._tell)
+        bench = Bench(self._spec, reader, meter, start["max_clocks_hz"], cool_to_c, self._tell)
         return {
             "configurations": self._configurations(bench),
             "memory": self._optional("memory", self._memory),

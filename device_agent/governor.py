@@ -57,7 +57,10 @@ def governor(work: WorkDir, name: str | None, sources: Sources = MACHINE) -> Ite
     write_json(work.root / _NOTE, {**process.identify(os.getpid()), "governors": before})
     with _watchdog(work, sources):
         try:
-            yield _write_all(dict.fromkeys(before, name), sources)
+            refusal = _write_all(dict.fromkeys(before, name), sources)
+            if refusal:  # perhaps in the middle: half a governor is none
+                put_back(work, sources, of=os.getpid())
+            yield refusal
         finally:
             put_back(work, sources, of=os.getpid())
 
@@ -69,6 +72,8 @@ def put_back(work: WorkDir, sources: Sources = MACHINE, *, of: int | None = None
         work: The work directory.
         sources: Where the kernel's files are.
         of: The benchmark's process, when it has ended or ends now.
+
+    What cannot be put back stays on the note for the next one to try.
     """
     path = work.root / _NOTE
     note = read_json(path)
@@ -77,7 +82,8 @@ def put_back(work: WorkDir, sources: Sources = MACHINE, *, of: int | None = None
     if note.get("boot_id") == process.boot_id():
         if note.get("pid") != of and process.is_alive(note):
             return
-        _write_all(_names(note.get("governors")), sources)
+        if _write_all(_names(note.get("governors")), sources):
+            return
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
 
@@ -139,6 +145,8 @@ def _write_all(names: dict[str, str], sources: Sources) -> str | None:
         try:
             with open(path, "w", encoding="ascii") as file:
                 file.write(name)
+        except FileNotFoundError:
+            continue  # the CPU was taken offline meanwhile
         except OSError as err:
             refusal = refusal or f"the governor cannot be set: {path}: {err.strerror}"
             continue

@@ -2,7 +2,7 @@
 
 Rules:
     * Reading is cheap, and where it is not, it is done less often: the thread that reads during a window
-      rests 200 times as long as a reading took, so that it costs under 0.5 % of a core on any device.
+      rests 200 times as long as a reading used the CPU, so that it costs under 0.5 % of a core on any device.
     * What stays the same while the machine runs (which cores, which sensors) is looked up once.
     * The firmware's throttling word is read from the kernel where it shows it, else by `vcgencmd`, a
       process.
@@ -11,6 +11,7 @@ Rules:
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import threading
 import time
@@ -46,6 +47,7 @@ class StateReader:
         self._cpus = [cpu / "cpufreq" for cpu in listing(sources.cpu, "cpu[0-9]*")]
         self._temperatures = _temperature_files(sources)
         self._counters = listing(sources.cpu, "cpu[0-9]*/thermal_throttle/*_throttle_count")
+        self._cooling = _cpu_cooling_devices(sources)
         self._word = sources.sys / "devices/platform/soc/soc:firmware/get_throttled"
         self._tool = find_vcgencmd(sources)
 
@@ -60,21 +62,18 @@ class StateReader:
             "max_clocks_hz": _known(
                 [_hertz(cpu, "scaling_max_freq", "cpuinfo_max_freq") for cpu in self._cpus]
             ),
-            "temperatures_c": self.temperatures_c(),
+            "temperatures_c": self._temperatures_c(),
             "throttling": self._throttling(),
             "throttle_events": self._throttle_events(),
+            "cooling": self._cooling_steps(),
             "load_1min": float(load[0]) if load else None,
             "available_bytes": self._available_bytes(),
         }
 
-    def temperatures_c(self) -> list[dict[str, Any]] | None:
+    def _temperatures_c(self) -> list[dict[str, Any]] | None:
         """Return the thermal zones, or where there are none hwmon's; the kernel counts in 1/1000 °C."""
         values = [(name, number(path)) for name, path in self._temperatures]
         return [{"name": name, "value": value / 1000} for name, value in values if value is not None] or None
-
-    def hottest_c(self) -> float | None:
-        """Return the highest temperature."""
-        return hottest_c(self.temperatures_c())
 
     def _throttling(self) -> dict[str, Any] | None:
         word = text(self._word)
@@ -90,6 +89,11 @@ class StateReader:
         """Return how often the cores and packages of an x86 throttled since boot, all counters added up."""
         counts = [count for count in map(number, self._counters) if count is not None]
         return sum(counts) if counts else None
+
+    def _cooling_steps(self) -> list[dict[str, Any]] | None:
+        """Return by how many steps the kernel slows CPUs down to cool them; 0 where it does not."""
+        steps = [(name, number(path)) for name, path in self._cooling]
+        return [{"name": name, "step": step} for name, step in steps if step is not None] or None
 
     def _available_bytes(self) -> int | None:
         for line in (text(self._sources.proc / "meminfo") or "").splitlines():
@@ -129,12 +133,18 @@ class StateSampler:
     def _sample(self) -> None:
         rest_s = self._interval_s
         while not self._stop.wait(rest_s):
-            begin = time.monotonic()
+            before_s = _used_s()
             self.states.append(self._reader.read())
-            rest_s = max(self._interval_s, _REST_FACTOR * (time.monotonic() - begin))
+            rest_s = max(self._interval_s, _REST_FACTOR * (_used_s() - before_s))
             if len(self.states) >= _MAX_STATES:
                 del self.states[1::2]
                 self._interval_s *= 2
+
+
+def _used_s() -> float:
+    """Return the CPU time of this thread, and of the tools that this process has run."""
+    tools = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.thread_time() + tools.ru_utime + tools.ru_stime
 
 
 def hottest_c(temperatures: list[dict[str, Any]] | None) -> float | None:
@@ -177,6 +187,17 @@ def _temperature_files(sources: Sources) -> list[tuple[str, Path]]:
         inputs = listing(sources.sys / "class/hwmon", "hwmon*/temp*_input")
         zones = [(text(path.parent / "name"), path) for path in inputs]
     return [(name or path.parent.name, path) for name, path in zones]
+
+
+def _cpu_cooling_devices(sources: Sources) -> list[tuple[str, Path]]:
+    """Return the cooling devices that cool by slower CPUs, not by fans.
+
+    Source: Linux, drivers/thermal/cpufreq_cooling.c ("cpufreq-<name>", once "thermal-cpufreq-<number>"),
+    drivers/acpi/processor_thermal.c ("Processor").
+    """
+    devices = listing(sources.sys / "class/thermal", "cooling_device*")
+    named = [(text(device / "type") or "", device / "cur_state") for device in devices]
+    return [(name, path) for name, path in named if "cpufreq" in name or name == "Processor"]
 
 
 def _hertz(cpu: Path, *names: str) -> int | None:

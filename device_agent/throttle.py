@@ -25,19 +25,27 @@ _SLOW_GOVERNORS = {"powersave", "userspace", "conservative"}
 _POLL_S = 1.0
 
 
-def throttled(states: list[dict[str, Any]]) -> str | None:
+def throttled(states: list[dict[str, Any]], allowed_hz: list[int | None] | None = None) -> str | None:
     """Return why a window does not count, with the figures; None where the device did not throttle.
 
     Args:
         states: The device before, during and after the window, at least two.
+        allowed_hz: The highest clock that each core was allowed when the benchmark began; None where unknown.
     """
-    found = _firmware(states) or _counters(states) or _allowed_clocks(states) or _clocks(states)
+    found = (
+        _firmware(states)
+        or _counters(states)
+        or _cooling(states)
+        or _allowed_clocks(states, allowed_hz)
+        or _clocks(states)
+    )
     return f"throttled: {found}{_temperatures(states)}" if found else None
 
 
 def is_throttling(state: dict[str, Any]) -> bool:
-    """Return whether the firmware holds the device back at this moment."""
-    return bool((state.get("throttling") or {}).get("now"))
+    """Return whether the firmware or the kernel holds the device back at this moment."""
+    steps = any(device["step"] > 0 for device in state.get("cooling") or [])
+    return steps or bool((state.get("throttling") or {}).get("now"))
 
 
 def cool_down(
@@ -92,9 +100,17 @@ def _counters(states: list[dict[str, Any]]) -> str | None:
     return None
 
 
-def _allowed_clocks(states: list[dict[str, Any]]) -> str | None:
-    first = states[0].get("max_clocks_hz") or []
-    for state in states[1:]:
+def _cooling(states: list[dict[str, Any]]) -> str | None:
+    for state in states:
+        for device in state.get("cooling") or []:
+            if device["step"] > 0:
+                return f"the kernel cools the CPU by {device['name']}, step {device['step']}"
+    return None
+
+
+def _allowed_clocks(states: list[dict[str, Any]], allowed_hz: list[int | None] | None) -> str | None:
+    first = allowed_hz or states[0].get("max_clocks_hz") or []
+    for state in states:
         for core, (before, now) in enumerate(zip(first, state.get("max_clocks_hz") or [])):
             if before and now and now < before:
                 return f"the highest clock that core {core} may have fell from {_mhz(before)} to {_mhz(now)}"

@@ -81,7 +81,6 @@ def time_window(
     )
     samples, kept = array("q", bytes(8 * max_samples)), 0
     clock, runs, stride = _clock, 0, 1
-    gc.collect()
     gc.disable()
     before = _Usage()
     start = clock()

@@ -39,6 +39,7 @@ class Bench:
         spec: The spec, checked.
         reader: Reads the device's state.
         meter: Measures power.
+        allowed_hz: The highest clock that each core was allowed at the start; None where unknown.
         cool_to_c: Temperature to cool down to after a throttled window; None where none is known.
         tell: Is told what goes on, for people.
     """
@@ -46,6 +47,7 @@ class Bench:
     spec: dict[str, Any]
     reader: StateReader
     meter: Meter
+    allowed_hz: list[int | None] | None
     cool_to_c: float | None
     tell: Callable[[str], None]
 
@@ -110,7 +112,13 @@ def _window(talk: Conversation, inputs: int, bench: Bench) -> dict[str, Any]:
         power = bench.meter.end()
     states += [*during.states, bench.reader.read()]
     samples = _ask(talk, "samples")
-    return {"rejected": throttled(states), **timed, **samples, "states": states, "power": power}
+    return {
+        "rejected": throttled(states, bench.allowed_hz),
+        **timed,
+        **samples,
+        "states": states,
+        "power": power,
+    }
 
 
 def _idle(bench: Bench) -> dict[str, Any] | None:

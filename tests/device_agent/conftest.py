@@ -206,6 +206,15 @@ def other_key(tmp_path_factory: pytest.TempPathFactory) -> Key:
     return make_key(tmp_path_factory.mktemp("keys"), "other")
 
 
+def write_package(package: BuiltPackage, folder: Path) -> Path:
+    """Lay a package out as the agent's store does."""
+    for name, data in {**package.files, "manifest.json": package.manifest}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return folder
+
+
 @dataclass
 class BuiltPackage:
     """A package's contents, ready to be sent."""
