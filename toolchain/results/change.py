@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from edgepack.toolchain.results.foreign import ForeignRun
-    from edgepack.toolchain.results.gates import GateResult
+    from edgepack.toolchain.results.gates import Gate, GateResult
     from edgepack.toolchain.results.job_record import Configuration
     from edgepack.toolchain.results.schema import RunRecord
 
@@ -122,6 +122,29 @@ class Comparison:
     def passed(self) -> bool:
         """Whether every gate could be judged and was kept."""
         return all(result.status == "passed" for _, result in self.gates)
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """All that was compared.
+
+    Attributes:
+        comparisons: One a pair of runs.
+        only_base: Runs that only BASE has; with gates they fail the whole: nobody knows how they are now.
+        only_new: Runs that only NEW has.
+        gates: The gates that were judged.
+    """
+
+    comparisons: tuple[Comparison, ...]
+    only_base: tuple[str, ...] = ()
+    only_new: tuple[str, ...] = ()
+    gates: tuple[Gate, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate could be judged and was kept on every run of BASE."""
+        complete = not (self.gates and self.only_base)
+        return complete and all(comparison.passed for comparison in self.comparisons)
 
 
 def metric_key(name: str, aggregation: str | None) -> str:

@@ -232,13 +232,15 @@ def _better(name: str, aggregation: str | None) -> Direction | None:
 
 
 def _missing(before: Metric | UnavailableMetric | None, after: Metric | UnavailableMetric | None) -> str:
-    parts = []
-    for side, metric in (("BASE", before), ("NEW", after)):
-        if isinstance(metric, UnavailableMetric):
-            parts.append(f"{side} has no figure: {metric.reason}")
-        elif metric is None:
-            parts.append(f"{side} does not hold it")
-    return "; ".join(parts)
+    sides = (("BASE", before), ("NEW", after))
+    reasons = {side: _absence(metric) for side, metric in sides if not isinstance(metric, Metric)}
+    if len(reasons) == 2 and reasons["BASE"] == reasons["NEW"]:
+        return f"neither run has a figure: {reasons['BASE']}"
+    return "; ".join(f"{side} has no figure: {reason}" for side, reason in reasons.items())
+
+
+def _absence(metric: UnavailableMetric | None) -> str:
+    return metric.reason if metric else "its record does not hold it"
 
 
 def _with_gate(changes: list[MetricChange], gate: Gate, headline: Configuration | None) -> list[MetricChange]:
