@@ -51,6 +51,8 @@ _REST_S = 0.05
 # each count whole microseconds. Source: XNNPACK `src/runtime.c`, xnn_get_elapsed_time; TFLite
 # `profiling/profile_buffer.cc`.
 _CUT_OFF_NS = 1000.0
+# Shorter operators, on average, are lost in what the clock cuts off.
+_SHORTEST_NS = 2000
 
 
 class UnsupportedProfileError(Exception):
@@ -103,6 +105,10 @@ def _result(rounds: list[list[list[tuple[_Piece, int]]]], threads: int, plain_ns
         plain_ns: Median latency without profiling.
     """
     pieces = _usual([run for runs in rounds for run in runs])
+    if plain_ns < _SHORTEST_NS * len(pieces):
+        raise UnsupportedProfileError(
+            "its operators are too short for LiteRT's clock, which counts microseconds"
+        )
     kept = [_typical([run for run in runs if [piece for piece, _ in run] == pieces]) for runs in rounds]
     kept = [runs for runs in kept if runs]
     if len(kept) < 2:
