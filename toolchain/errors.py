@@ -53,3 +53,9 @@ class MeasurementError(EdgepackError):
     """A measurement could not be taken or does not satisfy what was required of it."""
 
     exit_code = 10
+
+
+class GateError(EdgepackError):
+    """A comparison failed: a metric is beyond the limit of its gate, or the gate could not be judged."""
+
+    exit_code = 13

@@ -23,6 +23,10 @@ EXIT_INTERRUPTED = 130
 COMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("edgepack.toolchain.cli.bench", "Measure an installed package on devices."),
     "build": ("edgepack.toolchain.cli.build", "Build signed packages from a model."),
+    "compare": (
+        "edgepack.toolchain.cli.compare",
+        "Compare runs, and fail where one is worse than a limit.",
+    ),
     "deploy": ("edgepack.toolchain.cli.deploy", "Install a package on devices."),
     "devices": ("edgepack.toolchain.cli.devices", "Add, trust, check, list and remove devices."),
     "init": ("edgepack.toolchain.cli.init", "Write a commented edgepack.toml and lab.toml."),
