@@ -167,7 +167,7 @@ def _memory() -> dict[str, int | None]:
 
 def _firmware() -> str | None:
     """Return which firmware runs below the kernel: a Raspberry Pi's, a boot loader's, a BIOS's."""
-    tool = find_vcgencmd()
+    tool = find_vcgencmd(MACHINE)
     said = (run_tool([tool, "version"]) or "").splitlines() if tool else []
     tree = MACHINE.proc / "device-tree/chosen"
     return (

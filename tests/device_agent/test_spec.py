@@ -24,10 +24,10 @@ def test_the_host_and_the_device_have_the_same_defaults() -> None:
 def test_what_the_host_sends_is_what_is_measured() -> None:
     asked = {
         "batches": [1, 8], "threads": [4], "delegates": ["none", "xnnpack"], "quick": True,
-        "warmup_min_runs": 0, "warmup_min_seconds": 0, "warmup_max_seconds": 1.5, "windows": 3, "min_runs": 2, "min_seconds": 0.1,
-        "max_seconds": 3, "memory": False, "evaluation": False, "profile": True, "pin": [3, 2, 3],
-        "governor": "performance", "cool_to_c": 45, "cool_timeout_seconds": 0, "power": "hwmon:ina226",
-        "power_settings": {"shunt_ohm": 0.1},
+        "warmup_min_runs": 0, "warmup_min_seconds": 0, "warmup_max_seconds": 1.5, "windows": 3,
+        "min_runs": 2, "min_seconds": 0.1, "max_seconds": 3, "memory": False, "evaluation": False,
+        "profile": True, "pin": [3, 2, 3], "governor": "performance", "cool_to_c": 45,
+        "cool_timeout_seconds": 0, "power": "hwmon:ina226", "power_settings": {"shunt_ohm": 0.1},
     }  # fmt: skip
     assert check_spec({**asked, "unknown": 1}) == {**asked, "pin": [2, 3]}
 

@@ -86,11 +86,23 @@ class Temperature(Checked):
 
 
 class PowerSensorFacts(Checked):
-    """A power sensor that the device has."""
+    """A power sensor that the device has.
+
+    Attributes:
+        driver: What it is read through, such as "hwmon".
+        name: What `--power` chooses it by.
+        path: Where it is.
+        covers: What its rail covers, and what it does not see; None where unknown.
+        usable: Whether it can be read; None where that was not tried.
+        reason: Why it cannot be read.
+    """
 
     driver: Text
     name: Text | None = None
     path: Text | None = None
+    covers: Text | None = None
+    usable: bool | None = None
+    reason: Reason | None = None
 
 
 class DeviceFacts(Checked):
@@ -106,6 +118,8 @@ class DeviceFacts(Checked):
     memory: MemoryFacts | None = None
     page_bytes: Count | None = None
     boot_id: Text | None = None
+    firmware: Text | None = None
+    microcode: Text | None = None
     governor: Text | None = None
     clocks_hz: Annotated[list[Count], Field(max_length=4096)] | None = None
     temperatures_c: Annotated[list[Temperature], Field(max_length=256)] | None = None
