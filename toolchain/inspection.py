@@ -17,17 +17,27 @@ if TYPE_CHECKING:
 
     from edgepack.converters.graph import Graph
     from edgepack.toolchain.analyze.cost import ModelCost
+    from edgepack.toolchain.analyze.energy_estimate import EnergyEstimate
     from edgepack.toolchain.analyze.fit import Fit
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a model needs, and whether targets can run it; counted, not measured."""
+    """What a model needs, and whether targets can run it; counted, not measured.
+
+    Attributes:
+        graph: The model.
+        precision: Such as "int8".
+        cost: What it costs.
+        fits: Whether each target can run it.
+        energy: Estimate of an inference's energy; None where it was not asked for.
+    """
 
     graph: Graph
     precision: str
     cost: ModelCost
     fits: tuple[Fit, ...]
+    energy: EnergyEstimate | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return this inspection as JSON values."""
@@ -35,7 +45,8 @@ class Inspection:
         for row, value in zip(cost["operators"], self.cost.operators, strict=True):
             row["arithmetic_intensity"] = value.arithmetic_intensity
         fits = [asdict(fit) | {"runs": fit.runs} for fit in self.fits]
-        return {"precision": self.precision, "cost": cost, "fits": fits}
+        found = {"precision": self.precision, "cost": cost, "fits": fits}
+        return found if self.energy is None else {**found, "energy_estimate": asdict(self.energy)}
 
 
 def inspect(
@@ -43,10 +54,19 @@ def inspect(
     *,
     targets: Sequence[str] = (),
     batch: int = 1,
+    estimate_energy: bool = False,
     project: StrPath | None = None,
     report: Report = silent,
 ) -> Inspection:
     """Count what a model needs and hold it against targets.
+
+    Args:
+        model: File or folder; None for the project's model.
+        targets: Names of targets to hold it against.
+        batch: Batch size.
+        estimate_energy: Whether to estimate the energy of an inference from the counts.
+        project: The project file; None for the one here.
+        report: Is told how far it is.
 
     Raises:
         ConversionError: The model cannot be imported.
@@ -54,6 +74,7 @@ def inspect(
     """
     from edgepack.converters.tflite.precision import precision_of
     from edgepack.converters.tflite.reader import read_graph
+    from edgepack.toolchain.analyze import energy_estimate
     from edgepack.toolchain.analyze.cost import analyze
     from edgepack.toolchain.analyze.fit import fit
 
@@ -68,7 +89,8 @@ def inspect(
     graph = read_graph(path)
     cost = analyze(graph)
     fits = tuple(fit(graph, cost, target) for target in found)
-    return Inspection(graph, precision_of(graph), cost, fits)
+    energy = energy_estimate.estimate_energy(graph, cost) if estimate_energy else None
+    return Inspection(graph, precision_of(graph), cost, fits, energy)
 
 
 def _imported(source: str, loaded: Project) -> Path:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from edgepack.toolchain.analyze.computing_dtype import computing_dtype
 from edgepack.toolchain.analyze.cost import analyze
 from edgepack.toolchain.analyze.kernels import attribute
 from edgepack.toolchain.analyze.roof import roof_of
@@ -25,13 +26,12 @@ from edgepack.toolchain.analyze.roof import roof_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgepack.converters.graph import Graph, Operator
+    from edgepack.converters.graph import Graph
     from edgepack.toolchain.analyze.cost import ModelCost, OperatorCost
     from edgepack.toolchain.analyze.kernels import OperatorTiming, TimedPiece
     from edgepack.toolchain.analyze.roof import MeasuredRoof, Roof
 
 Bound = Literal["compute", "memory"]
-_TYPES = {"int2": "int8", "int4": "int8", "int8": "int8", "uint8": "int8", "float32": "float32"}
 
 
 class MeasuredProfile(Protocol):
@@ -132,7 +132,7 @@ def analyze_profile(graph: Graph, profile: MeasuredProfile, measured: MeasuredRo
     roof = roof_of(measured, profile.threads) if measured is not None else None
     total_ns = sum(timing.time_ns or 0.0 for timing in found.operators) + found.apart_ns
     points = tuple(
-        _operator(row, _dtype(graph, operator), timing, total_ns, roof)
+        _operator(row, computing_dtype(graph, operator), timing, total_ns, roof)
         for row, operator, timing in zip(cost.operators, graph.operators, found.operators, strict=True)
     )
     model = _model(cost, points, profile.plain_ns or profile.total_ns, roof)
@@ -214,14 +214,3 @@ def _point(
         bound=bound,
         roof_share=roof_share,
     )
-
-
-def _dtype(graph: Graph, operator: Operator) -> str | None:
-    """Return the type that an operator computes in: that of its narrowest number among data and weights.
-
-    Float data on int8 weights is quantized on the way in, by XNNPACK and the built-in kernels alike.
-    """
-    inputs = [tensor for tensor in graph.main.input_tensors(operator)[:2] if tensor is not None]
-    dtypes = [tensor.dtype for tensor in inputs or graph.main.output_tensors(operator)]
-    known = [_TYPES.get(dtype) for dtype in dtypes]
-    return "int8" if "int8" in known and "int16" not in dtypes else known[0] if known else None

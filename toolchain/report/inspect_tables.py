@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from edgepack.targets.units import format_bytes, format_count
+from edgepack.targets.units import format_bytes, format_count, format_energy_uj
 
 if TYPE_CHECKING:
     from edgepack.converters.graph import Graph
     from edgepack.toolchain.analyze.cost import ModelCost, OperatorCost
+    from edgepack.toolchain.analyze.energy_estimate import EnergyEstimate, EnergyRange
     from edgepack.toolchain.analyze.fit import Fit, MemoryFit
 
 _UNKNOWN = "—"
@@ -72,6 +73,21 @@ def model_card(graph: Graph, cost: ModelCost, precision: str) -> Table:
     return card
 
 
+def energy_card(energy: EnergyEstimate) -> Table:
+    """Return the estimated energy of an inference; every line says that it is an estimate, or on what."""
+    card = Table(box=None, pad_edge=False, show_header=False)
+    card.add_column(style="bold", no_wrap=True)
+    card.add_column(overflow="fold")
+    card.add_row("energy, estimate", Text(_range(energy.total), style="yellow"))
+    card.add_row("  of arithmetic", f"{_range(energy.arithmetic)} (estimate)")
+    card.add_row(
+        "  of memory", f"{_range(energy.memory)} (estimate: all bytes from a cache, or all from DRAM)"
+    )
+    card.add_row("", Text(f"figures: {energy.basis}", style="dim"))
+    card.add_row("", Text(f"does not contain {energy.left_out}", style="dim"))
+    return card
+
+
 def fit_card(fit: Fit) -> Table:
     """Return whether a target can hold and run the model."""
     card = Table(box=None, pad_edge=False, show_header=False)
@@ -103,6 +119,11 @@ def _memory(memory: MemoryFit) -> str:
         return f"{needed}; {memory.unknown_reason}"
     room = f"{needed}, {memory.region} has {format_bytes(memory.available_bytes)}"
     return f"{room}: {format_bytes(memory.short_bytes)} short" if memory.short_bytes else room
+
+
+def _range(energy: EnergyRange) -> str:
+    low, high = (format_energy_uj(1e6 * joules) for joules in (energy.low_j, energy.high_j))
+    return f"about {low}" if low == high else f"{low} to {high}"
 
 
 def _intensity(value: float | None) -> str:
