@@ -33,7 +33,7 @@ def run_job(work: WorkDir, job_id: str) -> int:
         The exit status.
     """
     folder = work.jobs / job_id
-    sys.stderr = _Log(sys.stderr)  # type: ignore[assignment] - all that is ever used of it is there
+    sys.stderr = _Log(sys.stderr)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _stop)
     try:
@@ -56,7 +56,7 @@ def run_job(work: WorkDir, job_id: str) -> int:
 
 
 def _measure_and_keep(work: WorkDir, folder: Path) -> None:
-    from .benchmark import _measure as measure
+    from .benchmark import measure
 
     with contextlib.suppress(OSError):  # the agent writes it too; either may be the first, or the only one
         write_json(folder / "process.json", process.identify(os.getpid()))

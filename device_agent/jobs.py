@@ -21,6 +21,7 @@ from .lease import acquire
 from .package import MANIFEST_NAME
 from .protocol import bad_request
 from .runtimes import find_runtime
+from .spec import configurations, kept_samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
     from .lease import Claim
 
 _POLL_S = 0.2
-# Room for a record: 10,000 samples of up to 10 digits a window, its states and its power trace.
-_WINDOW_BYTES = 160 << 10
+# Room for a record: what a sample takes, a window's states and power trace, and all the rest.
+_SAMPLE_BYTES = 12
+_WINDOW_BYTES = 48 << 10
 _REST_BYTES = 1 << 20
 _MAX_ROOM_BYTES = 256 << 20
 
@@ -110,15 +112,14 @@ def _find(work: WorkDir, name: str) -> tuple[str, str]:
 
 def _room_bytes(work: WorkDir, package_id: str, spec: dict[str, Any]) -> int:
     """Return an upper bound of a record's size; a record that outgrows it needs free space when it ends."""
-    windows = (
-        len(spec["batches"]) * len(spec["threads"]) * len(spec.get("delegates", "1")) * spec.get("windows", 1)
-    )
+    windows = len(configurations(spec)) * spec["windows"]
+    window_bytes = kept_samples(spec) * _SAMPLE_BYTES + _WINDOW_BYTES
     outputs = 0
     manifest = read_json(work.store / package_id / MANIFEST_NAME)
     if spec["evaluation"] and isinstance(manifest, dict) and manifest["evaluation"]:
         values = sum(math.prod(output["shape"]) for output in manifest["outputs"])
         outputs = 12 * values * manifest["evaluation"]["count"]  # base64 of at most 8 bytes a value
-    return int(min(windows * _WINDOW_BYTES + outputs + _REST_BYTES, _MAX_ROOM_BYTES))
+    return int(min(windows * window_bytes + outputs + _REST_BYTES, _MAX_ROOM_BYTES))
 
 
 def _spawn(work: WorkDir, folder: Path, job_id: str, hand_over: Callable[[int, str], None]) -> None:

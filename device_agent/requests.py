@@ -250,6 +250,20 @@ def _lease_get(context: Context) -> Answer:
     return {"lease": describe(context.work)}
 
 
+def _health(context: Context) -> Answer:
+    from time import time_ns
+
+    from .lease import describe
+    from .state import StateReader
+    from .store import free_bytes
+    from .sysfs import MACHINE
+
+    state = StateReader(MACHINE).read()
+    seen = {key: state[key] for key in ("throttling", "temperatures_c", "load_1min")}
+    free = free_bytes(context.work.root)
+    return {"lease": describe(context.work), "free_bytes": free, "unix_ns": time_ns(), **seen}
+
+
 def _package_fetch(context: Context) -> Answer:
     from .package_file import fetch
 
@@ -272,6 +286,7 @@ REQUESTS: dict[str, Callable[[Context], Answer]] = {
     "jobs.fetch": _jobs_fetch,
     "jobs.list": _jobs_list,
     "jobs.wait": _jobs_wait,
+    "health": _health,
     "lease.get": _lease_get,
     "package.fetch": _package_fetch,
     "probe": _probe,

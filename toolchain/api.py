@@ -31,12 +31,13 @@ from edgepack.toolchain.project import load_project
 from edgepack.toolchain.selection import Fleet, bench_settings, select_fleet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from edgepack.toolchain.deploy.connection import Cancellation
     from edgepack.toolchain.deploy.execute import Deployment
-    from edgepack.toolchain.deploy.fleet import FleetEvent, Outcome
+    from edgepack.toolchain.deploy.fleet import FleetEvent, Outcome, Revive
     from edgepack.toolchain.deploy.inventory import Device
+    from edgepack.toolchain.jobs import Collected
     from edgepack.toolchain.packaging.manifest import Manifest
     from edgepack.toolchain.pipeline import Bench
     from edgepack.toolchain.report.summary import BuildSummary
@@ -51,6 +52,7 @@ __all__ = [
     "bench",
     "bench_settings",
     "build",
+    "collect",
     "deploy",
     "find_results",
     "inspect",
@@ -181,6 +183,7 @@ def bench(
     project: StrPath | None = None,
     store: str | None = None,
     tag: str | None = None,
+    labels: Mapping[str, str] | None = None,
     report: Report = silent,
     **spec: Any,  # noqa: ANN401 - the fields of BenchSpec
 ) -> RunRecord:
@@ -193,6 +196,7 @@ def bench(
         project: The project file; None to look for one.
         store: Path or URL of the result store; None for the project's.
         tag: A name for the run.
+        labels: Free pairs, kept on the record.
         report: Hears what is going on.
         **spec: The fields of `BenchSpec`.
 
@@ -200,11 +204,45 @@ def bench(
         EdgepackError: See `toolchain.pipeline.bench_package`.
     """
     from edgepack.toolchain.deploy.connection import Cancellation
+    from edgepack.toolchain.measure.job import Request
     from edgepack.toolchain.pipeline import bench_package
 
     fleet = select_fleet(names=[device], lab=lab)
-    settings = bench_settings(project=project, store=store, tag=tag, **spec)
+    request = Request(tag, labels or {})
+    settings = bench_settings(project=project, store=store, request=request, **spec)
     return bench_package(Path(package), fleet.devices[0], fleet.lab, settings, report, Cancellation())
+
+
+def collect(
+    *,
+    device: str = "local",
+    lab: StrPath | None = None,
+    project: StrPath | None = None,
+    store: str | None = None,
+    wait: bool = False,
+    all_owners: bool = False,
+    report: Report = silent,
+) -> Collected:
+    """Bring home the records that a device has kept: of detached benchmarks, and of lost links.
+
+    Args:
+        device: The device's name in the inventory.
+        lab: The inventory; None for the usual one.
+        project: The project file; None to look for one.
+        store: Path or URL of the result store; None for the project's.
+        wait: Whether to wait for benchmarks that still run.
+        all_owners: Whether those of other users come too.
+        report: Hears what is going on.
+
+    Raises:
+        EdgepackError: See `toolchain.jobs.collect_from`.
+    """
+    from edgepack.toolchain.jobs import Choice, collect_from
+
+    fleet = select_fleet(names=[device], lab=lab)
+    home = bench_settings(project=project, store=store).home
+    choice = Choice(all_owners=all_owners, wait=wait)
+    return collect_from(fleet.devices[0], fleet.lab, home, choice, report)
 
 
 @dataclass(frozen=True)
@@ -228,6 +266,7 @@ def run_on(
     settings: Bench,
     *,
     listen: Callable[[FleetEvent], None] | None = None,
+    revive: Revive | None = None,
 ) -> Run:
     """Deploy and measure packages on devices, all devices at once; a device that fails stops no other."""
     from edgepack.toolchain.deploy.fleet import run_fleet
@@ -240,7 +279,7 @@ def run_on(
     ) -> list[tuple[Deployment, RunRecord]]:
         return deploy_and_bench(paths, device, fleet.lab, settings, signers_for(device), report, cancellation)
 
-    outcomes = run_fleet(fleet.devices, work, parallel=fleet.parallel, listen=listen)
+    outcomes = run_fleet(fleet.devices, work, parallel=fleet.parallel, listen=listen, revive=revive)
     records = tuple(record for outcome in outcomes for _, record in outcome.value or [])
     return Run(tuple(builds), records, tuple(outcomes))
 

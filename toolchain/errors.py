@@ -35,6 +35,10 @@ class HostKeyError(DeployError):
     """The host key of a device is unknown or has changed."""
 
 
+class UnfitError(DeployError):
+    """A device cannot be given work now (disk, supply, temperature); it was skipped."""
+
+
 class AgentError(EdgepackError):
     """The agent on the device answered with a failure, or not as the protocol says.
 
@@ -55,7 +59,19 @@ class MeasurementError(EdgepackError):
     exit_code = 10
 
 
+class LabError(EdgepackError):
+    """An emulated device cannot be built, started or reached on this machine."""
+
+    exit_code = 12
+
+
 class GateError(EdgepackError):
     """A comparison failed: a metric is beyond the limit of its gate, or the gate could not be judged."""
 
     exit_code = 13
+
+
+class UnstableError(EdgepackError):
+    """Figures are not stable, and `--require-stable` asked for stable ones; the records are kept."""
+
+    exit_code = 14

@@ -2,41 +2,31 @@
 
     model file ─ build ─> Package ─ deploy ─> Deployment ─ bench ─> RunRecord ─ report
 
-`build.py` holds the stages up to the package. Several devices work at once, each on its own.
+`build.py` holds the stages up to the package, `jobs.py` what happens to a benchmark after it was started.
+Several devices work at once, each on its own.
 """
 
 from __future__ import annotations
 
-from contextlib import closing
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from edgepack import __version__
 from edgepack.converters.artifacts import sha256_of
-from edgepack.targets.registry import find_target
 from edgepack.toolchain.deploy.agent_session import open_session
 from edgepack.toolchain.deploy.execute import Deployment, deploy
-from edgepack.toolchain.measure.job import (
-    BenchSpec,
-    acknowledge,
-    cancel_job,
-    fetch_record,
-    start_job,
-    wait_for_job,
-)
-from edgepack.toolchain.measure.quality import device_quality
+from edgepack.toolchain.deploy.fitness import require_fit
+from edgepack.toolchain.jobs import Home, bring_home
+from edgepack.toolchain.measure.job import BenchSpec, Request, cancel_job, start_job, wait_for_job
 from edgepack.toolchain.packaging.archive import open_package
-from edgepack.toolchain.results.from_job import RunContext, record_from_job
-from edgepack.toolchain.results.job_record import parse_job_record
-from edgepack.toolchain.results.store import ResultStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from edgepack.toolchain.deploy.agent_session import AgentSession
     from edgepack.toolchain.deploy.connection import Cancellation
     from edgepack.toolchain.deploy.inventory import Device, Lab
+    from edgepack.toolchain.packaging.archive import OpenPackage
     from edgepack.toolchain.progress import Report
     from edgepack.toolchain.results.schema import RunRecord
 
@@ -47,15 +37,28 @@ class Bench:
 
     Attributes:
         spec: What is measured.
-        store: Path or URL of the result store.
-        folder: The project's folder.
-        tag: A name for the runs.
+        home: Where records go.
+        request: Tag, labels, and what to do where somebody else works on the device.
     """
 
     spec: BenchSpec
-    store: str
-    folder: Path
-    tag: str | None = None
+    home: Home
+    request: Request = field(default_factory=Request)
+
+
+@dataclass(frozen=True)
+class StartedJob:
+    """A benchmark that goes on by itself.
+
+    Attributes:
+        device: Name of the device.
+        job_id: Its identity there.
+        name: The package's name.
+    """
+
+    device: str
+    job_id: str
+    name: str
 
 
 def bench_package(
@@ -65,24 +68,37 @@ def bench_package(
 
     Raises:
         MeasurementError: The device has another version of the package.
+        UnfitError: The device cannot be given work now.
         AgentError: The benchmark failed on the device.
-        NetworkError: The link failed; the job goes on.
+        DeployError: The link failed; the job goes on.
     """
     with open_package(path) as package, open_session(device, lab, cancellation=cancellation) as session:
-        job_id = start_job(session, package.manifest, bench.spec)
+        job_id = _start(session, package, bench, report)
         try:
             wait_for_job(session, job_id, bench.spec, report=report)
         except BaseException as err:
             if cancellation.cancelled or isinstance(err, KeyboardInterrupt):
                 cancel_job(device, lab, job_id)
             raise
-        job = parse_job_record(fetch_record(session, job_id))
-        quality = device_quality(package, folder=bench.folder)
-        record = record_from_job(job, package.manifest, _context(path, device, bench), quality=quality)
-        with closing(ResultStore(bench.store)) as store:
-            store.add(record)
-        acknowledge(session, job_id)
-        return record
+        sha256 = sha256_of(path)
+        return bring_home(session, job_id, package, bench.home, package_sha256=sha256, report=report)
+
+
+def start_bench(
+    path: Path, device: Device, lab: Lab, bench: Bench, report: Report, cancellation: Cancellation
+) -> StartedJob:
+    """Start a benchmark and leave it to the device; `collect` brings its record home.
+
+    Raises as `bench_package`.
+    """
+    with open_package(path) as package, open_session(device, lab, cancellation=cancellation) as session:
+        return StartedJob(device.name, _start(session, package, bench, report), package.manifest.name)
+
+
+def _start(session: AgentSession, package: OpenPackage, bench: Bench, report: Report) -> str:
+    report("check", 0, 1)
+    require_fit(session, bench.request.contention, measuring=True)
+    return start_job(session, package.manifest, bench.spec, bench.request, report=report)
 
 
 def deploy_and_bench(
@@ -99,25 +115,16 @@ def deploy_and_bench(
     for path in packages:
         with_package = _prefixed(report, path.stem)
         deployment = deploy(
-            path, device, lab, signers=signers, report=with_package, cancellation=cancellation
+            path,
+            device,
+            lab,
+            signers=signers,
+            report=with_package,
+            cancellation=cancellation,
+            contention=bench.request.contention,
         )
         results.append((deployment, bench_package(path, device, lab, bench, with_package, cancellation)))
     return results
-
-
-def _context(path: Path, device: Device, bench: Bench) -> RunContext:
-    emulated = device.emulated or (
-        device.target is not None and find_target(device.target).link.kind == "emulated"
-    )
-    return RunContext(
-        device_name=device.name,
-        device_kind=device.kind,
-        emulated=emulated,
-        time=datetime.now(timezone.utc),
-        tool_version=__version__,
-        package_sha256=sha256_of(path),
-        tag=bench.tag,
-    )
 
 
 def _prefixed(report: Report, package: str) -> Report:

@@ -134,6 +134,20 @@ class BenchSection(Section):
         return tuple(sorted(set(value)))
 
 
+    @property
+    def is_short(self) -> bool:
+        """Whether the windows are fewer or shorter than the rules ask for: figures are only a look then."""
+        rules = BenchSection.model_fields
+        return any(getattr(self, key) < rules[key].default for key in ("windows", "min_runs", "min_seconds"))
+
+
+QUICK_BENCH = {
+    "windows": 5, "min_runs": 10, "min_seconds": 0.3, "warmup_min_seconds": 0.1, "warmup_max_seconds": 1.0,
+    "cool_timeout_seconds": 30.0,
+}  # fmt: skip
+"""What `quick = true` and `--quick` say: enough for a look, and marked so on the record."""
+
+
 class ReportSection(Section):
     """`[report]`: where results are kept and shown."""
 

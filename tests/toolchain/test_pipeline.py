@@ -15,7 +15,8 @@ from edgepack.targets.registry import find_target
 from edgepack.toolchain.deploy.agent_session import open_session
 from edgepack.toolchain.deploy.connection import Cancellation
 from edgepack.toolchain.deploy.inventory import Device, Lab
-from edgepack.toolchain.measure.job import BenchSpec
+from edgepack.toolchain.jobs import Home
+from edgepack.toolchain.measure.job import BenchSpec, Request
 from edgepack.toolchain.measure.messages import Jobs
 from edgepack.toolchain.packaging.pack import pack
 from edgepack.toolchain.packaging.signature import allowed_signers_line, create_key, public_key
@@ -53,8 +54,18 @@ def test_packages_one_after_the_other_then_giving_up(
     lab = Lab(path=None, devices=(device,), known_hosts=tmp_path / "known_hosts")
     packages = [make_package("one"), make_package("two")]
     signers = allowed_signers_line(public_key(tmp_path / "key"), "ann")
-    quick = BenchSpec((2,), (1,), warmup_min_seconds=0.0, min_runs=3, min_seconds=0.0, memory=False)
-    bench = Bench(quick, str(tmp_path / "results.sqlite"), tmp_path, "tagged")
+    quick = BenchSpec(
+        (2,),
+        (1,),
+        windows=2,
+        warmup_min_seconds=0.0,
+        warmup_max_seconds=0.1,
+        min_runs=3,
+        min_seconds=0.0,
+        memory=False,
+    )
+    home = Home(str(tmp_path / "results.sqlite"), tmp_path)
+    bench = Bench(quick, home, Request("tagged", {"branch": "main"}))
     stages: list[str] = []
     results = deploy_and_bench(
         packages, device, lab, bench, signers, lambda stage, _d, _t: stages.append(stage), Cancellation()
@@ -62,7 +73,8 @@ def test_packages_one_after_the_other_then_giving_up(
     assert [deployment.name for deployment, _ in results] == ["one", "two"]
     assert [record.package.name for _, record in results] == ["one", "two"]
     assert {"connect", "one: push", "two: push"} <= set(stages)
-    with closing(ResultStore(bench.store)) as store:
+    assert all(record.labels == {"branch": "main"} for _, record in results)
+    with closing(ResultStore(home.store)) as store:
         assert {record.run_id for record in store.find(tag="tagged")} == {r.run_id for _, r in results}
 
     cancellation = Cancellation()
@@ -71,7 +83,7 @@ def test_packages_one_after_the_other_then_giving_up(
         if stage.startswith("batch"):
             threading.Thread(target=cancellation.cancel).start()
 
-    long = Bench(BenchSpec((2,), (1,), min_seconds=60.0, memory=False), bench.store, tmp_path)
+    long = Bench(BenchSpec((2,), (1,), min_seconds=60.0, memory=False), home)
     with pytest.raises(EdgepackError):
         bench_package(packages[0], device, lab, long, give_up, cancellation)
     with open_session(device, lab) as session:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgepack.toolchain.cli.devices_options import device_options, exit_code_of, failure_documents, fleet_rows
+from edgepack.toolchain.cli.devices_options import (
+    contention_of,
+    contention_options,
+    device_options,
+    exit_code_of,
+    failure_documents,
+    fleet_rows,
+    reviver,
+)
 from edgepack.toolchain.cli.output import json_option, show_result
 
 if TYPE_CHECKING:
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "--attempts", type=click.IntRange(1, 20), default=3, show_default=True, help="Tries when a link fails."
 )
+@contention_options
 @json_option
 def command(
     package: Path,
@@ -34,6 +43,9 @@ def command(
     jobs: int | None,
     dry_run: bool,
     attempts: int,
+    wait: float,
+    steal: str | None,
+    no_power_cycle: bool,
 ) -> int:
     """Push PACKAGE to devices and install it there.
 
@@ -58,12 +70,25 @@ def command(
         show_result([plan_document(plan) for plan in plans], plan_table(plans))
         return 0
 
+    contention = contention_of(wait, steal)
+
     def work(device: Device, report: Report, cancellation: Cancellation) -> Deployment:
         signers = signers_for(device)
-        return deploy(package, device, fleet.lab, signers=signers, report=report, cancellation=cancellation)
+        return deploy(
+            package,
+            device,
+            fleet.lab,
+            signers=signers,
+            report=report,
+            cancellation=cancellation,
+            contention=contention,
+        )
 
+    revive = reviver(fleet, no_power_cycle)
     with fleet_rows(fleet) as listen:
-        outcomes = run_fleet(fleet.devices, work, parallel=fleet.parallel, attempts=attempts, listen=listen)
+        outcomes = run_fleet(
+            fleet.devices, work, parallel=fleet.parallel, attempts=attempts, listen=listen, revive=revive
+        )
     done = [outcome.value for outcome in outcomes if outcome.value]
     show_result(
         {

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from edgepack.toolchain.api import Fleet
-    from edgepack.toolchain.deploy.fleet import FleetEvent, Outcome
+    from edgepack.toolchain.deploy.connection import Cancellation
+    from edgepack.toolchain.deploy.contention import Contention
+    from edgepack.toolchain.deploy.fleet import FleetEvent, Outcome, Revive
+    from edgepack.toolchain.deploy.inventory import Device
 
 
 def device_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,6 +33,68 @@ def device_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def contention_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--wait`, `--steal` and `--no-power-cycle`."""
+    options = [
+        click.option(
+            "--wait",
+            is_flag=False,
+            flag_value="inf",
+            default="0",
+            callback=_seconds,
+            metavar="[SECONDS]",
+            help="Wait while somebody else works on a device; without a number, as long as it takes.",
+        ),
+        click.option(
+            "--steal", metavar="REASON", help="Take the device over: ends the other's work, who is told why."
+        ),
+        click.option(
+            "--no-power-cycle", is_flag=True, help="Do not switch off and on a device that does not answer."
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _seconds(_: click.Context, parameter: click.Parameter, value: str) -> float:
+    """Read a time to wait; infinity for ever."""
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not seconds >= 0:
+        message = f"{value!r} is no number of seconds; write --wait=600, or --wait at the end"
+        raise click.BadParameter(message, param=parameter)
+    return seconds
+
+
+def contention_of(wait: float, steal: str | None) -> Contention:
+    """Return what to do where somebody else works on a device.
+
+    Raises:
+        BadParameter: No reason is given for taking it over.
+    """
+    from edgepack.toolchain.deploy.contention import Contention
+
+    if steal is not None and not steal.strip():
+        message = "give the reason; it is told to the other and kept on the record"
+        raise click.BadParameter(message, param_hint="--steal")
+    return Contention(wait, steal)
+
+
+def reviver(fleet: Fleet, no_power_cycle: bool) -> Revive | None:
+    """Return what switches a device off and on that does not answer; None where no device has a switch."""
+    if no_power_cycle or not any(device.power_cycle for device in fleet.devices):
+        return None
+    from edgepack.toolchain.deploy.power_cycle import power_cycle
+
+    def revive(device: Device, cancellation: Cancellation, tell: Callable[[str], None]) -> str | None:
+        return power_cycle(device, fleet.lab, cancellation, tell) if device.power_cycle else None
+
+    return revive
 
 
 @contextmanager
@@ -85,6 +150,7 @@ def failure_documents(outcomes: Sequence[Outcome[Any]]) -> list[dict[str, Any]]:
             "remedy": outcome.error.remedy,
             "exit_code": outcome.error.exit_code,
             "attempts": outcome.attempts,
+            "revived": outcome.revived,
         }
         for outcome in outcomes
         if outcome.error
@@ -93,6 +159,9 @@ def failure_documents(outcomes: Sequence[Outcome[Any]]) -> list[dict[str, Any]]:
 
 def exit_code_of(outcomes: Sequence[Outcome[Any]]) -> int:
     """Tell each failure and return the exit code: 0 where nothing failed, else that of the first failure."""
+    for outcome in outcomes:
+        if outcome.revived:
+            note(_named(outcome.device.name, outcome.revived))
     errors = [(outcome.device.name, outcome.error) for outcome in outcomes if outcome.error]
     for name, error in errors:
         show_error(_named(name, error.message), error.remedy)

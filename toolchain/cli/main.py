@@ -23,6 +23,7 @@ EXIT_INTERRUPTED = 130
 COMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("edgepack.toolchain.cli.bench", "Measure an installed package on devices."),
     "build": ("edgepack.toolchain.cli.build", "Build signed packages from a model."),
+    "collect": ("edgepack.toolchain.cli.collect", "Bring home the records that devices have kept."),
     "compare": (
         "edgepack.toolchain.cli.compare",
         "Compare runs, and fail where one is worse than a limit.",
@@ -34,7 +35,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "edgepack.toolchain.cli.inspect",
         "Show what a model needs, and whether a target can run it.",
     ),
+    "jobs": ("edgepack.toolchain.cli.jobs", "List, end and remove benchmarks that devices keep."),
     "keys": ("edgepack.toolchain.cli.keys", "Show or create the key that signs packages."),
+    "lab": ("edgepack.toolchain.cli.lab", "Emulate devices on this machine, for tests without a board."),
     "report": ("edgepack.toolchain.cli.report", "Show and export kept results."),
     "rollback": ("edgepack.toolchain.cli.rollback", "Return devices to the last good package."),
     "run": ("edgepack.toolchain.cli.run", "Build, deploy, bench and report: the main job."),

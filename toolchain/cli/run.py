@@ -7,21 +7,22 @@ from typing import Any
 
 import click
 
-from edgepack.toolchain.cli.bench import bench_options
-from edgepack.toolchain.cli.build import build_options
-from edgepack.toolchain.cli.devices_options import device_options, exit_code_of, failure_documents, fleet_rows
-from edgepack.toolchain.cli.output import json_option, note, progress, show_result, warn
-
-_BENCH_KEYS = (
-    "batches",
-    "threads",
-    "min_runs",
-    "min_seconds",
-    "max_seconds",
-    "memory",
-    "tag",
-    "store",
+from edgepack.toolchain.cli.bench_options import (
+    bench_options,
+    settings_from,
+    stability_exit_code,
+    tell_estimate,
 )
+from edgepack.toolchain.cli.build import build_options
+from edgepack.toolchain.cli.devices_options import (
+    contention_options,
+    device_options,
+    exit_code_of,
+    failure_documents,
+    fleet_rows,
+    reviver,
+)
+from edgepack.toolchain.cli.output import json_option, note, progress, show_result, warn
 
 
 @click.command(name="run", short_help="Build, deploy, bench and report: the main job.")
@@ -29,6 +30,7 @@ _BENCH_KEYS = (
 @build_options
 @device_options
 @bench_options("--batches")
+@contention_options
 @click.option(
     "--report",
     "report_folder",
@@ -46,6 +48,9 @@ def command(
     everything: bool,
     lab: Path | None,
     jobs: int | None,
+    wait: float,
+    steal: str | None,
+    no_power_cycle: bool,
     report_folder: Path | None,
     **given: Any,  # noqa: ANN401 - the options of build_options and bench_options
 ) -> int:
@@ -53,20 +58,20 @@ def command(
 
     What is not given on the command line comes from edgepack.toml.
     """
-    from edgepack.toolchain.api import BuildOptions, bench_settings, plan_builds, run_on, select_fleet
+    from edgepack.toolchain.api import BuildOptions, plan_builds, run_on, select_fleet
     from edgepack.toolchain.build import build
     from edgepack.toolchain.project import load_project
     from edgepack.toolchain.report.tables import results_table
     from edgepack.toolchain.report.write import write_reports
 
-    bench_given = {key: given.pop(key) for key in _BENCH_KEYS} | {"evaluation": given.pop("evaluation_on")}
+    settings, require_stable = settings_from(given, project=project, wait=wait, steal=steal)
     requests = plan_builds(
         model, targets=targets, precisions=precisions, project=project, options=BuildOptions(**given)
     )
     fleet = select_fleet(
         names=devices, groups=groups, everything=everything, lab=lab, jobs=jobs, project=project
     )
-    settings = bench_settings(project=project, **bench_given)
+    tell_estimate(settings, packages=len(requests))
     builds = []
     for request in requests:
         with progress(f"{request.name} {request.precision} for {request.target.name}") as report:
@@ -74,7 +79,7 @@ def command(
         for warning in builds[-1].warnings:
             warn(warning)
     with fleet_rows(fleet) as listen:
-        done = run_on(builds, fleet, settings, listen=listen)
+        done = run_on(builds, fleet, settings, listen=listen, revive=reviver(fleet, no_power_cycle))
     summaries = [each.summary for each in builds]
     loaded = load_project(project)
     folder = report_folder or loaded.folder / loaded.settings.report.output
@@ -90,4 +95,5 @@ def command(
     )
     for path in files:
         note(f"Wrote {path}")
-    return exit_code_of(done.outcomes)
+    unstable = stability_exit_code(done.records) if require_stable else 0
+    return exit_code_of(done.outcomes) or unstable

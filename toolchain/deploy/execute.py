@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgepack.toolchain.deploy import remote
 from edgepack.toolchain.deploy.agent_session import open_session
+from edgepack.toolchain.deploy.contention import RESPECT, Contention, when_free
+from edgepack.toolchain.deploy.fitness import require_fit
 from edgepack.toolchain.deploy.messages import Installation, InstalledRuntime
 from edgepack.toolchain.deploy.plan import DeployPlan, plan_deployment
 from edgepack.toolchain.deploy.transfer import push
@@ -68,6 +70,7 @@ def deploy(
     signers: str | None = None,
     report: Report = silent,
     cancellation: Cancellation | None = None,
+    contention: Contention = RESPECT,
 ) -> Deployment:
     """Install a package on a device.
 
@@ -78,6 +81,7 @@ def deploy(
         signers: The keys to be trusted by a device that trusts none yet, in OpenSSH's ALLOWED SIGNERS format.
         report: Told "connect", "plan", "push", then the agent's own stages.
         cancellation: Ends the work from another thread.
+        contention: What to do where somebody else works on the device.
 
     Raises:
         PackageError: The package is malformed or unsigned.
@@ -90,10 +94,11 @@ def deploy(
         report("connect", 0, 1)
         with open_session(device, lab, cancellation=cancellation) as session:
             connected = time.monotonic()
+            require_fit(session, contention, measuring=False)
             plan = plan_deployment(session, package, signers=signers, report=report)
             sent_bytes = push(session, plan.need, report=report)
             pushed = time.monotonic()
-            done = install(session, plan, report=report)
+            done = install(session, plan, report=report, contention=contention)
             return Deployment(
                 device=device.name,
                 name=done.name,
@@ -115,31 +120,40 @@ def plan_deploy(path: Path, device: Device, lab: Lab, *, signers: str | None = N
         return plan_deployment(session, package, signers=signers)
 
 
-def install(session: AgentSession, plan: DeployPlan, *, report: Report = silent) -> Installation:
+def install(
+    session: AgentSession, plan: DeployPlan, *, report: Report = silent, contention: Contention = RESPECT
+) -> Installation:
     """Install a package whose contents the device has.
 
     Raises:
-        AgentError: The runtime cannot be loaded, or the device refused the package.
+        AgentError: The runtime cannot be loaded, the device refused the package, or somebody works on it.
         NetworkError: The link failed.
     """
     if plan.signers is not None:
         remote.set_allowed_signers(session, plan.signers)
+    lease: dict[str, Any] = {"owner": remote.owner(), **contention.fields}
     if plan.runtime.wheels:
-        session.request(
-            "runtime.install",
-            InstalledRuntime,
-            progress=report,
-            runtime_id=plan.runtime.runtime_id,
-            kind=plan.runtime.kind,
-            wheels=[{"filename": wheel.filename, "sha256": wheel.sha256} for wheel in plan.runtime.wheels],
-            owner=remote.owner(),
+        wheels = [{"filename": wheel.filename, "sha256": wheel.sha256} for wheel in plan.runtime.wheels]
+        runtime: dict[str, Any] = {"runtime_id": plan.runtime.runtime_id, "kind": plan.runtime.kind}
+        when_free(
+            session,
+            contention,
+            lambda: session.request(
+                "runtime.install", InstalledRuntime, progress=report, wheels=wheels, **runtime, **lease
+            ),
+            report=report,
         )
-    return session.request(
-        "install",
-        Installation,
-        progress=report,
-        manifest=plan.manifest_sha256,
-        signature=plan.signature_sha256,
-        runtime=plan.runtime.runtime_id,
-        owner=remote.owner(),
+    contents: dict[str, Any] = {"manifest": plan.manifest_sha256, "signature": plan.signature_sha256}
+    return when_free(
+        session,
+        contention,
+        lambda: session.request(
+            "install",
+            Installation,
+            progress=report,
+            **contents,
+            runtime=plan.runtime.runtime_id,
+            **lease,
+        ),
+        report=report,
     )

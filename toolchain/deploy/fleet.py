@@ -4,6 +4,7 @@ Rules:
     * At most `parallel` devices work at a time. A device that has not answered within a second lends its slot
       to the next one, so that a dead device delays nobody.
     * Only a `NetworkError` is tried again, after a pause that doubles.
+    * A device that does not even answer may be revived (switched off and on) once, then it is tried again.
     * The outcome of every device comes back, success or error; nothing is raised for one of them.
     * Ctrl-C closes all connections, and then is raised as ever.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
@@ -21,12 +23,15 @@ from edgepack.toolchain.deploy.connection import Cancellation
 from edgepack.toolchain.errors import DeployError, NetworkError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from edgepack.toolchain.deploy.inventory import Device
     from edgepack.toolchain.progress import Report
 
 T = TypeVar("T")
+Revive = Callable[["Device", Cancellation, Callable[[str], None]], "str | None"]
+"""Makes a device answer again: device, cancellation, what to tell; returns what was done, or raises."""
+
 State = Literal["waiting", "working", "retrying", "done", "failed"]
 
 _LEND_AFTER_S = 1.0
@@ -66,6 +71,7 @@ class Outcome(Generic[T]):
         error: Why it failed; None where it did not.
         attempts: How often it was tried.
         duration_s: Seconds from its first attempt to its end.
+        revived: What was done to make it answer; None where nothing was.
     """
 
     device: Device
@@ -73,6 +79,7 @@ class Outcome(Generic[T]):
     error: EdgepackError | None
     attempts: int
     duration_s: float
+    revived: str | None = None
 
 
 def run_fleet(
@@ -82,6 +89,7 @@ def run_fleet(
     parallel: int = 16,
     attempts: int = 3,
     listen: Callable[[FleetEvent], None] | None = None,
+    revive: Revive | None = None,
 ) -> list[Outcome[T]]:
     """Do the same work on many devices.
 
@@ -92,6 +100,7 @@ def run_fleet(
         parallel: How many devices work at a time.
         attempts: How often the work is tried on a device whose link fails.
         listen: Told what happens, from several threads, one event at a time.
+        revive: Called at most once a device, where it does not answer at all; None for never.
 
     Returns:
         One outcome a device, in the order of the devices.
@@ -116,7 +125,7 @@ def run_fleet(
 
     def run_one(index: int, device: Device) -> None:
         try:
-            outcomes[index] = _Worker(device, work, slots, cancellation, tell).run(attempts)
+            outcomes[index] = _Worker(device, work, slots, cancellation, tell, revive).run(attempts)
         except BaseException as err:
             bugs.append(err)
         finally:
@@ -191,6 +200,7 @@ class _Worker(Generic[T]):
         slots: threading.Semaphore,
         cancellation: Cancellation,
         tell: Callable[[FleetEvent], None],
+        revive: Revive | None,
     ) -> None:
         self._device = device
         self._work = work
@@ -198,6 +208,9 @@ class _Worker(Generic[T]):
         self._cancellation = cancellation
         self._tell = tell
         self._attempt = 1
+        self._revive = revive
+        self._revived: str | None = None
+        self._has_answered = False
 
     def run(self, attempts: int) -> Outcome[T]:
         """Try until it succeeds, fails for good, or the attempts are used up."""
@@ -216,20 +229,36 @@ class _Worker(Generic[T]):
             duration_s = time.monotonic() - started
             if error is None:
                 self._say("done", "")
-                return Outcome(self._device, value, None, self._attempt, duration_s)
+                return Outcome(self._device, value, None, self._attempt, duration_s, self._revived)
+            if isinstance(error, NetworkError) and not self._has_answered and self._may_revive():
+                try:
+                    self._revived = self._switch()
+                    attempts += 1
+                except EdgepackError as err:
+                    error = err
             is_last = self._attempt >= attempts or not isinstance(error, NetworkError)
             if is_last or self._cancellation.cancelled:
                 self._say("failed", error.message)
-                return Outcome(self._device, None, error, self._attempt, duration_s)
+                return Outcome(self._device, None, error, self._attempt, duration_s, self._revived)
             self._say("retrying", error.message)
             # Devices that lost their link together do not come back together.
             self._cancellation.wait(pause_s * random.uniform(0.75, 1.25))
             pause_s *= 2
             self._attempt += 1
 
+    def _may_revive(self) -> bool:
+        return self._revive is not None and not self._cancellation.cancelled
+
+    def _switch(self) -> str | None:
+        """Make the device answer again, once."""
+        revive, self._revive = self._revive, None
+        assert revive is not None
+        return revive(self._device, self._cancellation, lambda text: self._say("retrying", text))
+
     def _attempt_once(self, slot: _Slot) -> T:
         def report(stage: str, done: int, total: int) -> None:
             if stage != _CONNECTING:
+                self._has_answered = True
                 slot.claim()
             self._say("working", stage, done, total)
 

@@ -33,6 +33,7 @@ from pydantic import (
 )
 
 from edgepack.targets.errors import nearest
+from edgepack.toolchain.deploy.device_power import DevicePower
 from edgepack.toolchain.errors import ProjectError
 
 if sys.version_info >= (3, 11):
@@ -75,6 +76,10 @@ class Device(_Strict):
         connect_timeout_s: Seconds until a device that does not answer is given up.
         link_timeout_s: Seconds until a silent link counts as dead.
         answer_timeout_s: Seconds that the agent may be silent while it works on a request.
+        power_cycle: A program and its arguments that switches the device off and on again; run on this
+            machine, without a shell, where the device does not answer.
+        power_cycle_wait_s: Seconds within which the device answers after that.
+        power: Its power meter; None where the agent may choose one.
     """
 
     name: DeviceName
@@ -92,13 +97,18 @@ class Device(_Strict):
     connect_timeout_s: Seconds = 10.0
     link_timeout_s: Seconds = 4.0
     answer_timeout_s: Seconds = 120.0
+    power_cycle: tuple[str, ...] | None = Field(default=None, min_length=1, max_length=64)
+    power_cycle_wait_s: Seconds = 90.0
+    power: DevicePower | None = None
 
-    @field_validator("groups", mode="before")
+    @field_validator("groups", "power_cycle", mode="before")
     @classmethod
     def _accept_list(cls, value: Any) -> Any:  # noqa: ANN401 - whatever TOML holds
         return tuple(value) if isinstance(value, list) else value
 
-    @field_validator("connect_timeout_s", "link_timeout_s", "answer_timeout_s", mode="before")
+    @field_validator(
+        "connect_timeout_s", "link_timeout_s", "answer_timeout_s", "power_cycle_wait_s", mode="before"
+    )
     @classmethod
     def _accept_whole_seconds(cls, value: Any) -> Any:  # noqa: ANN401 - whatever TOML holds
         return float(value) if isinstance(value, int) and not isinstance(value, bool) else value

@@ -49,7 +49,7 @@ def remove_device(path: Path, name: str) -> Lab:
         message = f"{path}: device '{name}' is not written as a table [devices.{name}]."
         raise ProjectError(message, remedy=f"Remove '{name}' from {path} by hand.")
     end = next(
-        (index for index in range(start + 1, len(lines)) if lines[index].lstrip().startswith("[")), len(lines)
+        (index for index in range(start + 1, len(lines)) if _begins_another(lines[index], name)), len(lines)
     )
     end = _without_leading_comment(lines, start, end)
     return _write(path, "".join(lines[:start] + lines[end:]), before, removed=name)
@@ -68,6 +68,12 @@ def _header(name: str) -> re.Pattern[str]:
     )
 
 
+def _begins_another(line: str, name: str) -> bool:
+    """Return whether a line is the header of a table that is no part of the device's own."""
+    own = rf"""^\s*\[\s*devices\s*\.\s*["']?{re.escape(name)}["']?\s*\."""
+    return line.lstrip().startswith("[") and re.match(own, line) is None
+
+
 def _without_leading_comment(lines: list[str], start: int, end: int) -> int:
     """Return where a table ends, leaving the comment right above the next header to that header."""
     if end == len(lines):
@@ -80,7 +86,7 @@ def _without_leading_comment(lines: list[str], start: int, end: int) -> int:
 
 def _table_of(device: Device) -> str:
     """Return the table of a device; only what differs from the defaults."""
-    values = device.model_dump(mode="json", exclude_defaults=True, exclude={"name"})
+    values = device.model_dump(mode="json", exclude_defaults=True, exclude={"name", "power"})
     if device.kind == "local":
         defaults = Device(name=device.name, kind="local").model_dump(mode="json")
         values = {"kind": "local"} | {key: value for key, value in values.items() if value != defaults[key]}

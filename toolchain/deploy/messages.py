@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from edgepack.toolchain.deploy.facts import Count, Facts, RuntimeKind, Text, Version
+from edgepack.toolchain.deploy.facts import Count, Facts, RuntimeKind, Temperature, Text, Version
 from edgepack.toolchain.packaging.manifest import Name, Sha256
 
 PROTOCOL = 1
@@ -107,6 +107,46 @@ class Runtimes(Message):
     """The answer to `runtime.list`."""
 
     runtimes: Annotated[list[InstalledRuntime], Field(max_length=1024)]
+
+
+class LeaseHolder(Message):
+    """Who works on the device, and for how long; seconds."""
+
+    owner: Text
+    purpose: Text
+    job_id: Text | None = None
+    held_s: Annotated[float, Field(ge=0, le=1e9)] | None = None
+    expires_s: Annotated[float, Field(le=1e9)] | None = None
+
+
+class LeaseState(Message):
+    """The answer to `lease.get`; None where the device is free."""
+
+    lease: LeaseHolder | None = None
+
+
+class ThrottlingNow(Message):
+    """What slows the device down at this moment, by its firmware; such as "under-voltage"."""
+
+    now: Annotated[list[Text], Field(max_length=32)]
+
+
+class Health(Message):
+    """The answer to `health`; None for what cannot be had."""
+
+    lease: LeaseHolder | None = None
+    free_bytes: Count | None = None
+    unix_ns: Count | None = None
+    throttling: ThrottlingNow | None = None
+    temperatures_c: Annotated[list[Temperature], Field(max_length=256)] | None = None
+    load_1min: Annotated[float, Field(ge=0, le=1e9)] | None = None
+
+
+class FileAnnounced(Message):
+    """The answer to `package.fetch` and `jobs.fetch`: as many raw bytes follow."""
+
+    size_bytes: Count
+    sha256: Sha256
 
 
 class GoldenResult(Message):

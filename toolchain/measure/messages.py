@@ -14,7 +14,15 @@ from edgepack.toolchain.deploy.messages import Message
 from edgepack.toolchain.packaging.manifest import Name, Sha256
 
 JobId = Annotated[str, StringConstraints(pattern=r"^[0-9]{8}T[0-9]{6}-[0-9a-f]{8}$")]
-JobState = Literal["running", "finished", "failed", "cancelled", "lost"]
+JobState = Literal["running", "finished", "failed", "cancelled", "lost", "damaged"]
+
+
+class JobError(Message):
+    """Why a job has no record."""
+
+    code: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,64}$")]
+    message: Text
+    remedy: Text
 
 
 class JobStarted(Message):
@@ -27,28 +35,47 @@ class JobEnded(Message):
     """The answer to `jobs.wait`."""
 
     state: JobState
+    error: JobError | None = None
 
 
 class JobSummary(Message):
-    """A job that the device knows."""
+    """A job that the device knows.
+
+    Attributes:
+        job_id: Its identity.
+        state: Where it stands; "lost" and "damaged" have no record any more.
+        name: The package that it measures.
+        owner: Who started it, as `user@host`.
+        package_id: The package's identity.
+        created_unix_ns: When, by the device's clock.
+        tag: The name for the run.
+        labels: The user's pairs.
+        stage: What it does now; None where it does not run.
+        done: How many steps are done.
+        total: Of how many; 0 where that is not known.
+        record_bytes: Size of its record; None where there is none.
+        error: Why it has no record.
+    """
 
     job_id: JobId
     state: JobState
     name: Name
     owner: Text
+    package_id: Sha256
+    created_unix_ns: Count | None = None
+    tag: Text | None = None
+    labels: Annotated[dict[Text, Text], Field(max_length=64)] | None = None
+    stage: Text | None = None
+    done: Count | None = None
+    total: Count | None = None
+    record_bytes: Count | None = None
+    error: JobError | None = None
 
 
 class Jobs(Message):
     """The answer to `jobs.list`."""
 
     jobs: Annotated[list[JobSummary], Field(max_length=10_000)]
-
-
-class RecordAnnounced(Message):
-    """The answer to `jobs.fetch`: as many raw bytes follow."""
-
-    size_bytes: Count
-    sha256: Sha256
 
 
 class JobAcknowledged(Message):

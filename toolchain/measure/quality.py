@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgepack.converters.quantize.metrics import Score
+    from edgepack.toolchain.measure.device_package import DevicePackage
     from edgepack.toolchain.packaging.archive import OpenPackage
     from edgepack.toolchain.packaging.manifest import TensorSpec
 
 
 def device_quality(
-    package: OpenPackage, *, folder: Path
+    package: OpenPackage | DevicePackage, *, folder: Path
 ) -> Callable[[tuple[NDArray[np.float32], ...]], Score] | None:
     """Return the function that scores a device's outputs over the package's own evaluation set.
 
