@@ -1,0 +1,1 @@
+"""One file an operator: what it promises of the model, and the kernel call it becomes."""

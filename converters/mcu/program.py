@@ -1,0 +1,123 @@
+"""What a model becomes on the way to C: values in memory and calls of kernels, in order.
+
+    Graph ── lower (ops/*) ──> Program ── plan_memory ──> offsets ── emit ──> model.h, model.c
+
+Rules:
+    * Everything is frozen. A call names values by index; a value is a span of bytes in the arena.
+    * A call's constants are the members of one C struct, in the order of the struct in `ep_kernels.h`.
+    * Two values that may share memory (a reshape, an operator that works in place) say so; nothing else does.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor that lives in the arena.
+
+    Attributes:
+        index: Its index in the program.
+        name: Its name in the model.
+        shape: Its shape.
+        dtype: "int8", "int16", "int32" or "float32".
+        scale: Its scale; None where it is not quantized.
+        zero_point: Its zero point.
+    """
+
+    index: int
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float | None = None
+    zero_point: int = 0
+
+    @property
+    def elements(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes in the arena."""
+        return self.elements * {"int8": 1, "int16": 2, "int32": 4, "float32": 4}[self.dtype]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A constant array in flash.
+
+    Attributes:
+        c_type: Type of its elements in C: "int8_t", or a struct's name for rows of several numbers.
+        data: [n] or, for a struct, [n, members].
+    """
+
+    c_type: str
+    data: np.ndarray
+
+
+@dataclass(frozen=True)
+class Struct:
+    """Members of a nested C struct, in order."""
+
+    members: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a kernel.
+
+    Attributes:
+        label: The operator and its shapes, for people.
+        operator: Index of the operator in the model.
+        kernel: The C function.
+        struct: The C type of its constants.
+        constants: The members of that struct by name.
+        inputs: Values that it reads.
+        outputs: Values that it writes.
+        in_place: Pairs (input, output) that may share memory.
+        macs: Multiply-accumulates.
+    """
+
+    label: str
+    operator: int
+    kernel: str
+    struct: str
+    constants: Mapping[str, int | float | Table | Struct]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    in_place: tuple[tuple[int, int], ...] = ()
+    macs: int = 0
+
+
+@dataclass(frozen=True)
+class Program:
+    """A whole model.
+
+    Attributes:
+        values: All values, by index.
+        calls: All calls, in order.
+        inputs: Values that the caller fills.
+        outputs: Values that the caller reads.
+        same: Value to the value whose bytes it is another view of (reshapes).
+    """
+
+    values: tuple[Value, ...]
+    calls: tuple[Call, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    same: Mapping[int, int] = field(default_factory=dict)
+
+    def root(self, value: int) -> int:
+        """Return the value that owns the bytes."""
+        while value in self.same:
+            value = self.same[value]
+        return value
