@@ -146,7 +146,8 @@ def _bench(agent: Recorder, signers: str, package: BuiltPackage) -> None:
     agent.ask("trust.set", allowed_signers=signers)
     agent.upload(package)
     agent.ask("install", **_order(package))
-    spec = {"batches": [1, 2], "threads": [1], "min_runs": 5, "min_seconds": 0, "warmup_min_seconds": 0}
+    spec = {"batches": [1, 2], "windows": 2, "min_runs": 5, "min_seconds": 0, "warmup_min_seconds": 0}
+    spec["warmup_max_seconds"] = 0.1
     job_id = agent.ask("bench.start", name="dense", owner="ann@laptop", spec=spec)["job_id"]
     agent.ask("jobs.wait", job_id=job_id)
     agent.ask("jobs.list")

@@ -24,9 +24,11 @@ EXAMPLES: dict[str, Any] = {
     "boot_id": "0b0d7a0e-0000-4000-8000-000000000000",
     "executable": "/usr/bin/python3",
     "features": ["asimd", "crc32"],
+    "firmware": "1.2.3",
     "free_bytes": 20_000_000_000,
     "hostname": "pi4",
     "kernel": "6.1.0",
+    "microcode": "0x1",
     "pid": 1234,
     "ssh_keygen": "/usr/bin/ssh-keygen",
     "work_dir": "/home/pi/.edgepack",
@@ -34,17 +36,34 @@ EXAMPLES: dict[str, Any] = {
 # Fields whose values differ from run to run and from device to device.
 _DEVICE = {"clock", "clocks_hz", "cpu", "disk", "facts", "facts_after", "facts_before", "governor", "libc"}
 _DEVICE |= {
+    "idle",
     "libstdcxx",
     "machine",
     "memory",
     "model",
     "numpy",
+    "power",
+    "power_sensor",
+    "power_sensors",
     "python",
     "runtime",
     "temperatures_c",
     "version",
 }
-_RUN = {"base64", "job_id", "max_error", "message", "remedy", "stopped_by", "warmup_runs"}
+_RUN = {
+    "base64",
+    "job_id",
+    "max_error",
+    "message",
+    "preemptions",
+    "record_bytes",
+    "remedy",
+    "runs",
+    "sample_stride",
+    "settled",
+    "states",
+}
+_RUN |= {"stopped_by", "warmup_runs"}
 _VOLATILE = {*EXAMPLES, *_DEVICE, *_RUN}
 
 
