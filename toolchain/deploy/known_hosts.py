@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Literal
 from edgepack.toolchain.errors import DeployError, HostKeyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 SYSTEM_KNOWN_HOSTS = Path("/etc/ssh/ssh_known_hosts")
 _MAX_FILE_BYTES = 16 << 20
@@ -121,13 +121,28 @@ def trust(path: Path, name: str, key: HostKey) -> None:
     Raises:
         DeployError: The file cannot be written.
     """
+    entry = f"{name} {key.algorithm} {base64.b64encode(key.blob).decode()}"
+    _rewrite(path, lambda lines: [*(line for line in lines if line.split()[:1] != [name]), entry])
+
+
+def forget(path: Path, name: str, key: HostKey) -> None:
+    """Remove a host's key from edgepack's own file, where it is there.
+
+    Raises:
+        DeployError: The file cannot be written.
+    """
+    if path.exists():
+        entry = [name, key.algorithm, base64.b64encode(key.blob).decode()]
+        _rewrite(path, lambda lines: [line for line in lines if line.split()[:3] != entry])
+
+
+def _rewrite(path: Path, change: Callable[[list[str]], list[str]]) -> None:
+    """Replace a file by one rename."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        old = path.read_text().splitlines() if path.exists() else []
-        kept = [line for line in old if line.split()[:1] != [name]]
-        entry = f"{name} {key.algorithm} {base64.b64encode(key.blob).decode()}"
+        lines = change(path.read_text().splitlines() if path.exists() else [])
         with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".known_hosts-", delete=False) as file:
-            file.write("".join(f"{line}\n" for line in [*kept, entry]))
+            file.write("".join(f"{line}\n" for line in lines))
             file.flush()
             os.fsync(file.fileno())
         Path(file.name).replace(path)
