@@ -13,7 +13,7 @@ The interval lies between the 2.5 % and 97.5 % quantiles of the replicates. It i
 
 Limits, as its test simulates them: with five windows it covers the true value 93 to 99 times in 100, more
 often than it has to where windows do not differ. Fewer windows cannot show how windows differ: where they
-do, it is too narrow (three windows: 85 of 100; one: 30 of 100). There is no interval where even the
+do much, it is too narrow (three windows: 77 of 100; one: 10 of 100). There is no interval where even the
 largest of all samples may well lie below the true percentile.
 
 Sources: H. R. Kuensch, "The Jackknife and the Bootstrap for General Stationary Observations", Annals of

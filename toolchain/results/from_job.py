@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from edgepack.toolchain.errors import AgentError
 from edgepack.toolchain.results.figures import missing, single
 from edgepack.toolchain.results.job_record import JobRecord, MemoryUse
-from edgepack.toolchain.results.latency_metrics import configuration_metrics
+from edgepack.toolchain.results.judged import judge_samples
 from edgepack.toolchain.results.schema import DeviceInfo, Metric, ModelInfo, PackageInfo, RunRecord
 from edgepack.toolchain.results.window_record import Unavailable
 
@@ -78,12 +78,10 @@ def record_from_job(
         message = f"The job ran package {job.package_id[:12]}, expected {manifest.package_id[:12]}."
         raise AgentError(message, remedy="Deploy the package again, then repeat the benchmark.")
     model = next(entry for entry in manifest.files if entry.path == manifest.model)
-    metrics = [m for each in job.configurations for m in configuration_metrics(each)]
-    metrics += [single("model_size", model.size_bytes, "bytes"), *_memory_metrics(job)]
-    metrics += [
-        *_quality_metrics(job, manifest, quality),
-        missing("energy_per_inference", "J", _no_power(job)),
-    ]
+    cpu = job.facts_before.cpu
+    judged = judge_samples(job.configurations, job.power_sensor, cpu.count if cpu else None)
+    metrics = [*judged.metrics, single("model_size", model.size_bytes, "bytes"), *_memory_metrics(job)]
+    metrics += _quality_metrics(job, manifest, quality)
     identity = f"{context.device_name}\0{job.boot_id}\0{job.package_id}"
     return RunRecord(
         run_id=f"{job.job_id}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}",
@@ -109,6 +107,8 @@ def record_from_job(
         device_finished_unix_ns=job.finished_unix_ns,
         environment={"python": platform.python_version(), "system": platform.platform()},
         emulated=context.emulated,
+        verdict=judged.verdict,
+        verdicts=judged.verdicts,
         power_sensor=job.power_sensor,
         profile=job.profile,
         roofline=job.roofline,
@@ -116,11 +116,6 @@ def record_from_job(
         stolen_from=job.stolen_from,
         steal_reason=job.steal_reason,
     )
-
-
-def _no_power(job: JobRecord) -> str:
-    sensor = job.power_sensor
-    return sensor.unavailable if isinstance(sensor, Unavailable) else "not computed"
 
 
 def _memory_metrics(job: JobRecord) -> list[AnyMetric]:

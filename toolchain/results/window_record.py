@@ -62,6 +62,7 @@ class State(Checked):
         max_clocks_hz: The highest clock that each core is allowed now; it falls when the kernel throttles.
         temperatures_c: Temperatures.
         throttling: What the firmware says; None where there is no such firmware.
+        throttle_events: How often the cores of an x86 throttled since it was started; None elsewhere.
         load_1min: Load average of the last minute.
         available_bytes: Memory that programs can still have.
     """
@@ -72,6 +73,7 @@ class State(Checked):
     max_clocks_hz: Clocks | None = None
     temperatures_c: Annotated[list[Temperature], Field(max_length=256)] | None = None
     throttling: Throttling | None = None
+    throttle_events: Count | None = None
     load_1min: NotNegative | None = None
     available_bytes: Count | None = None
 
