@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.sshd import Sshd
 
 EDGEPACK = (sys.executable, "-m", "edgepack")
-QUICK_BENCH = ("--batches", "1", "--threads", "1", "--min-seconds", "0.02", "--min-runs", "5")
+QUICK_BENCH = ("--quick", "--windows", "2", "--batches", "1", "--threads", "1", "--min-seconds", "0.02")
 
 
 @dataclass(frozen=True)

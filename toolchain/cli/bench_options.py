@@ -115,8 +115,9 @@ def tell_estimate(settings: Bench, packages: int = 1) -> None:
     seconds = spec.estimate_s * packages
     if seconds < _LONG_S:
         return
-    what = f"{spec.configurations} configurations x {spec.windows} windows x {spec.min_seconds:g} s"
-    what += f", {packages} packages" if packages > 1 else ""
+    parts = [(packages, "package"), (spec.configurations, "configuration"), (spec.windows, "window")]
+    what = " x ".join(f"{count} {noun}{'s' * (count > 1)}" for count, noun in parts if count > 1)
+    what = f"{what} x {spec.min_seconds:g} s" if what else "one long window"
     note(f"Measuring takes about {seconds / 60:.0f} min a device: {what}. (--quick for a look)")
 
 
