@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import zlib
 from contextlib import contextmanager
-from datetime import timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgepack.toolchain.errors import MeasurementError, ProjectError
-from edgepack.toolchain.results.schema import Metric, RunRecord, parse_run_record
+from edgepack.toolchain.results.schema import parse_run_record
+from edgepack.toolchain.results.store_rows import measurements, metric_rows, run_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,17 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine, MetaData
     from sqlalchemy.engine import Connection
 
-SCHEMA_VERSION = "1"
+    from edgepack.toolchain.results.schema import RunRecord
+
+SCHEMA_VERSION = "2"
+_MIGRATIONS = {  # from a version: statements that both SQLite and PostgreSQL know
+    "1": (
+        "ALTER TABLE runs ADD COLUMN verdict TEXT",
+        "ALTER TABLE metrics ADD COLUMN delegate TEXT",
+        "ALTER TABLE metrics ADD COLUMN low DOUBLE PRECISION",
+        "ALTER TABLE metrics ADD COLUMN high DOUBLE PRECISION",
+    ),
+}
 _BUSY_TIMEOUT_S = 30
 _MAX_RECORD_BYTES = 1 << 30
 
@@ -86,12 +96,12 @@ class ResultStore:
 
         try:
             with self._begin() as connection:
-                connection.execute(self._tables.tables["runs"].insert(), _run_row(record))
-                if rows := _metric_rows(record):
+                connection.execute(self._tables.tables["runs"].insert(), run_row(record))
+                if rows := metric_rows(record):
                     connection.execute(self._tables.tables["metrics"].insert(), rows)
         except IntegrityError as err:
             known = self.get(record.run_id)
-            if _measurements(known) == _measurements(record):
+            if measurements(known) == measurements(record):
                 return False
             message = f"{self._name} holds another run with the id '{record.run_id}'."
             raise MeasurementError(
@@ -161,14 +171,31 @@ class ResultStore:
                 self._tables.create_all(connection)
                 if fresh:
                     connection.execute(insert(meta).values(key="schema_version", value=SCHEMA_VERSION))
+        wanted = select(meta.c.value).where(meta.c.key == "schema_version")
         with self._engine.begin() as connection:
-            version = connection.execute(select(meta.c.value).where(meta.c.key == "schema_version")).scalar()
+            version = connection.execute(wanted).scalar()
+        if version in _MIGRATIONS:
+            version = self._migrate()
         if version != SCHEMA_VERSION:
             self._engine.dispose()
             message = (
                 f"{self._name} has store version {version}; this edgepack uses version {SCHEMA_VERSION}."
             )
             raise ProjectError(message, remedy="Upgrade edgepack, or name another store with --store.")
+
+    def _migrate(self) -> str | None:
+        """Bring the tables of an earlier version up to date; the records themselves stay as they are."""
+        from sqlalchemy import select, text, update
+
+        meta = self._tables.tables["edgepack"]
+        place = meta.c.key == "schema_version"
+        with self._engine.begin() as connection:
+            self._lock(connection)
+            version: str | None = connection.execute(select(meta.c.value).where(place)).scalar()
+            for statement in _MIGRATIONS.get(version or "", ()):  # none where another process was faster
+                connection.execute(text(statement))
+            connection.execute(update(meta).where(place).values(value=SCHEMA_VERSION))
+        return SCHEMA_VERSION
 
     def _lock(self, connection: Connection) -> None:
         """Let one process at a time make the tables; the lock ends with the transaction."""
@@ -273,6 +300,7 @@ def _tables() -> MetaData:
         Column("emulated", Integer, nullable=False),
         Column("package_id", String(64), nullable=False),
         Column("record", LargeBinary, nullable=False),  # the RunRecord's JSON, zlib
+        Column("verdict", Text),  # "stable" or "unstable"; NULL where nobody judged
     )
     Table(
         "metrics",
@@ -288,41 +316,8 @@ def _tables() -> MetaData:
         Column("unit", Text, nullable=False),
         Column("value", Float(53)),  # NULL where it was not measured; then `reason` says why
         Column("reason", Text),
+        Column("delegate", Text),
+        Column("low", Float(53)),
+        Column("high", Float(53)),
     )
     return tables
-
-
-def _run_row(record: RunRecord) -> dict[str, Any]:
-    return {
-        "run_id": record.run_id,
-        "time": record.time.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "name": record.package.name,
-        "target": record.target,
-        "precision": record.model.precision,
-        "device": record.device.name,
-        "tag": record.tag,
-        "emulated": int(record.emulated),
-        "package_id": record.package.package_id,
-        "record": zlib.compress(record.to_json().encode()),
-    }
-
-
-def _metric_rows(record: RunRecord) -> list[dict[str, Any]]:
-    return [
-        {
-            "run_id": record.run_id,
-            "name": metric.name,
-            "aggregation": metric.aggregation,
-            "batch": metric.configuration.batch if metric.configuration else None,
-            "threads": metric.configuration.threads if metric.configuration else None,
-            "unit": metric.unit,
-            "value": metric.value if isinstance(metric, Metric) else None,
-            "reason": None if isinstance(metric, Metric) else metric.reason,
-        }
-        for metric in record.metrics
-    ]
-
-
-def _measurements(record: RunRecord) -> tuple[object, ...]:
-    """Return what makes two records the same run, whenever and under whatever tag each was recorded."""
-    return (record.package.package_id, record.device.name, record.configurations)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from edgepack.toolchain.errors import MeasurementError, ProjectError
+from edgepack.toolchain.results.schema import parse_run_record
 from edgepack.toolchain.results.store import ResultStore, default_location
 from tests.toolchain.records import make_record
 
@@ -132,13 +136,48 @@ def test_metrics_can_be_read_with_plain_sql(tmp_path):
             None,
             "RESHAPE has a constant shape",
         )
-        assert connection.execute("SELECT value FROM metrics WHERE name='energy_per_inference'").fetchone() == (None,)
+        assert connection.execute(
+            "SELECT value FROM metrics WHERE name='energy_per_inference'"
+        ).fetchone() == (None,)
     connection.close()
+
+
+def test_intervals_delegates_and_verdicts_can_be_read_with_plain_sql(tmp_path):
+    path, record = tmp_path / "r.sqlite", make_record()
+    with ResultStore(path) as store:
+        store.add(record)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT verdict FROM runs").fetchone() == ("stable",)
+        query = "SELECT delegate, low, high FROM metrics WHERE name='latency' AND aggregation='p50'"
+        p50 = record.find("latency", "p50")
+        assert connection.execute(query).fetchone() == ("xnnpack", p50.low, p50.high)
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date(store):
+    """Its runs stay, with the records that the first version wrote."""
+    old = (Path(__file__).parent / "records" / "run-record-v1.json").read_text()
+    new = make_record(device="pi5")
+    store.add(make_record())
+    columns = {"runs": ["verdict"], "metrics": ["delegate", "low", "high"]}
+    with store._engine.begin() as connection:
+        for table, names in columns.items():
+            for name in names:
+                connection.execute(text(f"ALTER TABLE {table} DROP COLUMN {name}"))
+        connection.execute(text("UPDATE edgepack SET value = '1'"))
+        connection.execute(text("UPDATE runs SET record = :record"), {"record": zlib.compress(old.encode())})
+    with ResultStore(store._engine.url.render_as_string(hide_password=False)) as reopened:
+        (read,) = reopened.find()
+        assert read == parse_run_record(old, source="old")
+        assert reopened.add(new) is True
+        assert reopened.get(new.run_id) == new
+    with ResultStore(store._engine.url.render_as_string(hide_password=False)) as again:
+        assert len(again.find()) == 2
 
 
 WRITER = """
 import sys
 sys.path[:0] = [{root!r}]
+from edgepack.toolchain.results.schema import parse_run_record
 from edgepack.toolchain.results.store import ResultStore
 from tests.toolchain.records import make_record
 for number in range(4):
