@@ -70,7 +70,7 @@ def _profile(child: Callable[..., dict[str, Any]], threads: int, delegate: str) 
     except AgentError as err:
         why = err.message
     found = child("profile", _TIMEOUT_S, method="truncated", **where)
-    return {**found, "note": f"{found['note']} The runtime did not time its operators: {why}"[:1000]}
+    return {**found, "note": f"{found['note']} Not timed by the runtime itself: {why}"[:1000]}
 
 
 def _roofline(
@@ -101,12 +101,12 @@ def _roofline(
 def _read(path: Path) -> dict[str, Any]:
     """Return what is kept and not too old, by number of threads."""
     known, now = read_json(path), time.time_ns()
-    if not isinstance(known, dict):
+    try:
+        # One from the future: the clock was set back, and its age is unknown.
+        ages = {threads: now - part["measured_unix_ns"] for threads, part in known.items()}
+        return {threads: known[threads] for threads, age in ages.items() if 0 <= age < _MAX_AGE_NS}
+    except (AttributeError, KeyError, TypeError):  # a damaged file, or none
         return {}
-    # From the future: the clock was set back, and the age is unknown.
-    return {
-        threads: part for threads, part in known.items() if 0 <= now - part["measured_unix_ns"] < _MAX_AGE_NS
-    }
 
 
 def _key(runtime: Runtime, cpus: int) -> str:

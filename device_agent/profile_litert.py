@@ -107,7 +107,7 @@ def _result(rounds: list[list[list[tuple[_Piece, int]]]], threads: int, plain_ns
     pieces = _usual([run for runs in rounds for run in runs])
     if plain_ns < _SHORTEST_NS * len(pieces):
         raise UnsupportedProfileError(
-            "its operators are too short for LiteRT's clock, which counts microseconds"
+            "the operators are too short for LiteRT's clock, which counts microseconds"
         )
     kept = [_typical([run for run in runs if [piece for piece, _ in run] == pieces]) for runs in rounds]
     kept = [runs for runs in kept if runs]
