@@ -11,6 +11,7 @@ from edgepack.toolchain.report.compare_view import (
     headline_text,
     others_text,
     run_text,
+    tests_text,
     verdict_text,
 )
 from edgepack.toolchain.report.markdown_report import escape
@@ -43,7 +44,7 @@ def _section(comparison: Comparison, *, everything: bool) -> list[str]:
     for row in rows:
         number = notes.setdefault(row.note, len(notes) + 1) if row.note else None
         table.append(_line(_cells(row, number)[: len(columns)]))
-    below = [headline_text(comparison), None if everything else others_text(comparison)]
+    below = [headline_text(comparison), None if everything else others_text(comparison), tests_text(rows)]
     return [
         f"#### {escape(heading(comparison))}",
         "",

@@ -15,6 +15,7 @@ from edgepack.toolchain.report.compare_view import (
     headline_text,
     others_text,
     run_text,
+    tests_text,
     verdict_text,
 )
 
@@ -51,7 +52,7 @@ def _comparison(comparison: Comparison, *, everything: bool) -> list[RenderableT
         number = notes.setdefault(row.note, len(notes) + 1) if row.note else None
         table.add_row(*_cells(row, number)[: len(columns)])
     runs = f"base {run_text(comparison.base)}\nnew  {run_text(comparison.new)}"
-    below = [headline_text(comparison), None if everything else others_text(comparison)]
+    below = [headline_text(comparison), None if everything else others_text(comparison), tests_text(rows)]
     return [
         Text(heading(comparison), style="bold cyan"),
         Text(runs, style="dim"),

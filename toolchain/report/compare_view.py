@@ -92,6 +92,19 @@ def others_text(comparison: Comparison) -> str | None:
     return f"p50 at {others.total()} other configuration{plural}: {found} (--all shows them)"
 
 
+def tests_text(rows: list[ChangeRow]) -> str | None:
+    """Return which tests were made, with their p-values; None where none was."""
+    tested: dict[str, list[float]] = {}
+    for row in rows:
+        if row.change.test is not None and row.change.p_value is not None:
+            tested.setdefault(row.change.test, []).append(row.change.p_value)
+    parts = []
+    for test, values in tested.items():
+        ends = dict.fromkeys(_p_text(value) for value in (min(values), max(values)))
+        parts.append(f"{test} (p = {' to '.join(ends)})")
+    return "; ".join(parts) or None
+
+
 def verdict_text(result: Comparisons) -> str:
     """Return how it ended, in a sentence."""
     count = sum(len(comparison.gates) for comparison in result.comparisons)
@@ -121,8 +134,7 @@ def finding_text(change: MetricChange) -> str:
     """Return the finding with its p-value, where a test was made."""
     if change.p_value is None or change.finding == "unchanged":
         return change.finding
-    p_text = "p < 0.001" if change.p_value < 0.001 else f"p = {change.p_value:.2g}"
-    return f"{change.finding}, {p_text}"
+    return f"{change.finding}, p = {_p_text(change.p_value)}"
 
 
 def gate_text(change: MetricChange) -> str:
@@ -131,6 +143,10 @@ def gate_text(change: MetricChange) -> str:
     words = {"error": "NOT JUDGED", "failed": "FAILED", "passed": "passed"}
     results = sorted(change.gates, key=lambda result: order.index(result.status))
     return "; ".join(f"{words[result.status]} {_limit(result.gate.text)}" for result in results)
+
+
+def _p_text(p_value: float) -> str:
+    return "under 0.001" if p_value < 0.001 else f"{p_value:.2g}"
 
 
 def _limit(text: str) -> str:
@@ -160,6 +176,6 @@ def _row(comparison: Comparison, change: MetricChange) -> ChangeRow:
     if change.low is not None and change.high is not None:
         interval = interval_text(change.low, change.high, is_points=change.is_points)
     figures = [value_text(v, change.unit) if v is not None else DASH for v in (change.base, change.new)]
-    cells = (label, *figures, by, interval, finding_text(change), gate_text(change))
+    cells = (label, *figures, by, interval, change.finding, gate_text(change))
     noise = next((r.message for r in change.gates if r.status == "passed" and "noise" in r.message), None)
     return ChangeRow(change, cells, noise or change.reason)

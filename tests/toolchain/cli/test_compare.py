@@ -40,7 +40,7 @@ def test_a_slowdown_of_ten_per_cent_has_its_own_exit_code(capsys: pytest.Capture
 
 def test_without_a_gate_a_slowdown_is_only_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["compare", "base.json", "slow.json"]) == 0
-    assert "worse, p = 0.0079" in capsys.readouterr().out
+    assert "(p = 0.0079)" in capsys.readouterr().out
 
 
 def test_what_cannot_be_judged_fails(capsys: pytest.CaptureFixture[str]) -> None:
