@@ -95,6 +95,8 @@ def emit_source(name: str, program: Program, plan: MemoryPlan) -> str:
         for value in (*call.inputs, *call.outputs):
             c_type = C_TYPES[program.values[value].dtype]
             arguments.append(f"({c_type} *)(void *)(base + {plan.offsets[value]})")
+        if call.scratch_bytes:
+            arguments.append(f"base + {plan.offsets[len(program.values) + number]}")
         body.append(f"  {call.kernel}({', '.join(arguments)});")
     parts.append(
         f"void {name}_invoke(void *arena) {{\n  uint8_t *const base = (uint8_t *)arena;\n"

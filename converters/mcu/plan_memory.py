@@ -53,7 +53,7 @@ class MemoryPlan:
     """Where everything lies.
 
     Attributes:
-        offsets: Value to its offset in the arena, in bytes.
+        offsets: Value to its offset in the arena, in bytes; the scratch of call i stands at number of values + i.
         arena_bytes: Size of the arena.
         lower_bound_bytes: The most bytes that live at one time: no plan can be smaller.
         peak_call: Index of the call at which they do.
@@ -97,6 +97,11 @@ def find_buffers(program: Program) -> list[Buffer]:
             touch(value, when)
     for value in program.outputs:
         touch(value, len(program.calls))
+    scratch = {
+        len(program.values) + i: c.scratch_bytes for i, c in enumerate(program.calls) if c.scratch_bytes
+    }
+    for value in scratch:
+        span[value] = (value - len(program.values),) * 2
     groups = {root: [root] for root in span}
     home = {root: root for root in span}
     for when, call in enumerate(program.calls):
@@ -110,11 +115,12 @@ def find_buffers(program: Program) -> list[Buffer]:
                 groups[a] += groups.pop(b)
                 home.update(dict.fromkeys(groups[a], a))
                 break
-    return [_buffer(program, members, span) for members in groups.values()]
+    sizes = {value.index: value.size_bytes for value in program.values} | scratch
+    return [_buffer(sizes, members, span) for members in groups.values()]
 
 
-def _buffer(program: Program, members: Sequence[int], span: Mapping[int, tuple[int, int]]) -> Buffer:
-    size = max(program.values[value].size_bytes for value in members)
+def _buffer(sizes: Mapping[int, int], members: Sequence[int], span: Mapping[int, tuple[int, int]]) -> Buffer:
+    size = max(sizes[value] for value in members)
     return Buffer(
         values=tuple(members),
         size_bytes=-(-size // ALIGNMENT) * ALIGNMENT,

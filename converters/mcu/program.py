@@ -84,6 +84,7 @@ class Call:
         inputs: Values that it reads.
         outputs: Values that it writes.
         in_place: Pairs (input, output) that may share memory.
+        scratch_bytes: Bytes of the arena that the kernel may use while it runs; its last argument if not 0.
         macs: Multiply-accumulates.
     """
 
@@ -95,6 +96,7 @@ class Call:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     in_place: tuple[tuple[int, int], ...] = ()
+    scratch_bytes: int = 0
     macs: int = 0
 
 
