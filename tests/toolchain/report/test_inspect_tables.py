@@ -9,8 +9,9 @@ from rich.console import Console
 from edgepack.converters.tflite.reader import read_graph
 from edgepack.targets.registry import find_target
 from edgepack.toolchain.analyze.cost import analyze
+from edgepack.toolchain.analyze.energy_estimate import estimate_energy
 from edgepack.toolchain.analyze.fit import fit
-from edgepack.toolchain.report.inspect_tables import fit_card, model_card, operator_table
+from edgepack.toolchain.report.inspect_tables import energy_card, fit_card, model_card, operator_table
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +53,12 @@ def test_verdicts_say_what_they_leave_out(graph) -> None:
     assert text.split()[:4] == ["runs", "on", "rpi-pico", "yes"]
     assert "does not contain" in text
     assert "None" not in text
+
+
+def test_every_figure_of_the_energy_is_called_an_estimate(graph) -> None:
+    lines = shown(energy_card(estimate_energy(graph, analyze(graph)))).splitlines()
+    figures = [line for line in lines if "nJ" in line or "µJ" in line]
+    assert len(figures) == 3
+    assert all("estimate" in line for line in figures)
+    assert " to " in figures[0], "a range, not one number"
+    assert "45 nm" in lines[3] and "does not contain" in lines[4]
