@@ -1,4 +1,4 @@
-"""What finished records and a lab's manners survive: full disks, killed agents, damaged files, impatient users."""
+"""What finished records survive: full disks, killed agents, damaged files, impatient users."""
 
 from __future__ import annotations
 

@@ -29,7 +29,8 @@ def list_devices(lab: Path | None) -> None:
 
     fleet = select_fleet(names=["local"], lab=lab)
     devices = fleet.lab.devices
-    show_result([device.model_dump(mode="json") for device in devices], device_table(devices))
+    hidden = {"power": {"settings"}}  # a plug's can hold its password
+    show_result([device.model_dump(mode="json", exclude=hidden) for device in devices], device_table(devices))
 
 
 @command.command(name="add", short_help="Add a device to lab.toml.")

@@ -131,6 +131,10 @@ def _steadiness(facts: Facts) -> list[Finding]:
     if facts.governor not in (None, "performance"):
         what = f"its clock governor is {facts.governor}: latency will vary"
         found.append(Finding("warning", what, "set the governor to performance while measuring"))
-    if not facts.power_sensors:
+    sensors = facts.power_sensors or []
+    if not sensors:
         found.append(Finding("warning", "no power sensor: energy is unavailable", "add an INA2xx sensor"))
+    elif all(sensor.usable is False for sensor in sensors):
+        what = f"no power sensor can be read: {sensors[0].reason or 'no reason given'}"
+        found.append(Finding("warning", what, "give the user the right to read it, or name another sensor"))
     return found

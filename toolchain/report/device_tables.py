@@ -12,7 +12,7 @@ from edgepack.targets.units import format_bytes, format_hz
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgepack.toolchain.deploy.facts import Facts
+    from edgepack.toolchain.deploy.facts import Facts, PowerSensorFacts
     from edgepack.toolchain.deploy.health import Check, Finding
     from edgepack.toolchain.deploy.inventory import Device
 
@@ -47,6 +47,8 @@ def check_card(check: Check) -> Table:
     card.add_row("device", Text(check.device, style="cyan"))
     for name, value in _rows(facts):
         card.add_row(name, value or _UNKNOWN)
+    for sensor in facts.power_sensors or ():
+        card.add_row("power sensor", _sensor(sensor))
     card.add_row("installed", ", ".join(check.installed) or "nothing")
     for finding in check.findings:
         card.add_row(*_finding(finding))
@@ -69,7 +71,6 @@ def _rows(facts: Facts) -> list[tuple[str, str | None]]:
         ("memory", None if facts.memory.total_bytes is None else format_bytes(facts.memory.total_bytes)),
         ("free disk", None if facts.disk.free_bytes is None else format_bytes(facts.disk.free_bytes)),
         ("temperature", ", ".join(f"{t.name} {t.value:.1f} °C" for t in facts.temperatures_c or ())),
-        ("power sensors", ", ".join(f"{s.driver} {s.name or ''}".strip() for s in facts.power_sensors or ())),
         ("own runtime", f"{runtime.kind} {runtime.version or ''}".strip() if runtime else "none"),
     ]
 
@@ -79,6 +80,17 @@ def _cpu(facts: Facts) -> str | None:
     notable = {"asimd", "asimddp", "i8mm", "fphp", "sve", "neon", "avx2", "avx512_vnni", "amx_int8"}
     features = " ".join(feature for feature in facts.cpu.features or () if feature in notable)
     return f"{count}{facts.cpu.model or facts.machine} {features}".strip()
+
+
+def _sensor(sensor: PowerSensorFacts) -> Text:
+    """Return what a power sensor covers, and why it cannot be read where it cannot."""
+    name = sensor.name or f"{sensor.driver} {sensor.path or ''}".strip()
+    covers = f": {sensor.covers}" if sensor.covers else ""
+    if sensor.usable is False:
+        return Text.assemble(
+            f"{name}{covers} ", (f"cannot be read: {sensor.reason or 'no reason given'}", "yellow")
+        )
+    return Text(f"{name}{covers}")
 
 
 def _finding(finding: Finding) -> tuple[Text, str]:

@@ -210,3 +210,62 @@ def test_what_was_added_is_read_and_removed_again(
     for device in devices:
         remove_device(path, device.name)
     assert path.read_text().strip() == "# kept"
+
+
+POWER = """\
+[devices.pi4]
+host = "pi4.local"
+power_cycle = ["relay", "--port", "3"]
+power_cycle_wait_s = 45
+
+[devices.pi4.power]
+sensor = "ina226"
+shunt_ohm = 0.01
+bus = 1
+
+[devices.desk]
+host = "desk.local"
+
+[devices.desk.power]
+sensor = "ppk2"
+at = "host"
+port = "/dev/ttyACM0"
+"""
+
+
+def test_reads_power_and_power_cycle() -> None:
+    lab = parse_lab(POWER.encode(), None)
+    pi4, desk = lab.device("pi4"), lab.device("desk")
+    assert (pi4.power_cycle, pi4.power_cycle_wait_s) == (("relay", "--port", "3"), 45.0)
+    assert pi4.power is not None
+    assert (pi4.power.sensor, pi4.power.at) == ("ina226", "device")
+    assert pi4.power.settings == {"shunt_ohm": 0.01, "bus": 1}
+    assert desk.power is not None
+    assert (desk.power.at, desk.power.settings) == ("host", {"port": "/dev/ttyACM0"})
+    assert "ttyACM0" not in repr(desk), "settings can hold passwords"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (('sensor = "ina226"\n', ""), r"devices\.pi4\.power\.sensor"),
+        (('at = "host"', 'at = "hosts"'), r"devices\.desk\.power\.at.*nearest|host"),
+        (("bus = 1", "bus = { a = 1 }"), r"devices\.pi4\.power\.settings\.bus"),
+        (('["relay", "--port", "3"]', '"relay --port 3"'), r"devices\.pi4\.power_cycle"),
+        (('["relay", "--port", "3"]', "[]"), r"devices\.pi4\.power_cycle"),
+    ],
+)
+def test_wrong_power_names_the_key(change: tuple[str, str], expected: str) -> None:
+    text = POWER.replace(*change)
+    assert text != POWER
+    with pytest.raises(ProjectError, match=expected):
+        parse_lab(text.encode(), None)
+
+
+def test_a_device_is_removed_with_its_power_table(tmp_path: Path) -> None:
+    path = tmp_path / "lab.toml"
+    path.write_text(POWER)
+    lab = remove_device(path, "pi4")
+    assert [device.name for device in lab.devices] == ["desk", "local"]
+    assert "pi4" not in path.read_text()
+    assert lab.device("desk").power is not None
