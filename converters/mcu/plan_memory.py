@@ -53,7 +53,7 @@ class MemoryPlan:
     """Where everything lies.
 
     Attributes:
-        offsets: Value to its offset in the arena, in bytes; the scratch of call i stands at number of values + i.
+        offsets: Value to its offset in the arena, in bytes; the scratch of call i is number of values + i.
         arena_bytes: Size of the arena.
         lower_bound_bytes: The most bytes that live at one time: no plan can be smaller.
         peak_call: Index of the call at which they do.

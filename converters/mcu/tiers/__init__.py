@@ -1,1 +1,1 @@
-"""Kernels for what a core can do beyond plain C: each tier replaces calls that it can serve, byte for byte."""
+"""Kernels for what a core can do beyond plain C: a tier replaces the calls that it serves, byte for byte."""

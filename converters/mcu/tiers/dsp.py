@@ -33,7 +33,7 @@ def pack(weights: NDArray[np.int8]) -> NDArray[np.int64] | None:
         weights: int8 [channels, k]; channels even.
 
     Returns:
-        Words, int64 [channels / 2 * ceil(k / 4) * 2] in 0 to 2^32 - 1; None where a lane or a sum could overflow.
+        Words, int64 [channels / 2 * ceil(k / 4) * 2], unsigned; None where a lane or a sum could overflow.
     """
     channels, k = weights.shape
     padded = np.zeros((channels, -(-k // 4) * 4), np.int64)
@@ -93,8 +93,8 @@ def right_shifts(
         offset: What is added to every input.
 
     Returns:
-        int64 [n, 4]: bias, multiplier, half, shift; None where a shift is not to the right, or an accumulator could
-        reach 2^30.
+        int64 [n, 4]: bias, multiplier, half, shift; None where a shift is not to the right, or an
+        accumulator could reach 2^30.
     """
     shifts = -channels[:, 2]
     biases = channels[:, 0] + offset * matrix.astype(np.int64).sum(axis=1)
