@@ -174,5 +174,5 @@ def find(settings: Settings | None) -> list[Found]:
 
 def make_source(settings: Settings) -> StreamSource:
     """Return a source of what the program prints."""
-    traits = Traits(late_ns=1_000_000_000, accuracy=settings.accuracy)
+    traits = Traits(late_ns=500_000_000, accuracy=settings.accuracy)
     return StreamSource(lambda: Program(settings.command, traits), traits)

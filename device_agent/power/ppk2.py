@@ -76,6 +76,7 @@ class Kit:
         self._clock = ClockMap()
         self._pending: list[float] = []
         self._taken = 0
+        self._lost = 0
         self._behind: tuple[int, int] | None = None
 
     @property
@@ -98,9 +99,11 @@ class Kit:
         self._taken += len(amperes) + lost
         self._pending += amperes
         self._clock.observe(self._taken * _SAMPLE_NS, arrived_ns)
-        if lost:
-            samples.drop(arrived_ns, -(-lost // _AVERAGED))
-        self._catch_up(arrived_ns, samples)
+        self._catch_up(arrived_ns)
+        self._lost += lost
+        if self._lost >= _AVERAGED:
+            samples.drop(arrived_ns, self._lost // _AVERAGED)
+            self._lost %= _AVERAGED
         first = self._taken - len(self._pending)
         whole = len(self._pending) // _AVERAGED * _AVERAGED
         for start in range(0, whole, _AVERAGED):
@@ -132,7 +135,7 @@ class Kit:
         self._port.write(_AVERAGE_START)
         return parse_metadata(text)
 
-    def _catch_up(self, arrived_ns: int, samples: Samples) -> None:
+    def _catch_up(self, arrived_ns: int) -> None:
         """Count what the counter cannot show: the stream fell behind its rate for good."""
         behind_ns = arrived_ns - self._clock.peek_ns(self._taken * _SAMPLE_NS)
         since_ns, least_ns = self._behind or (arrived_ns, behind_ns)
@@ -143,7 +146,7 @@ class Kit:
         self._behind = None
         if least_ns > _MOST_BEHIND_NS:
             missed = least_ns // _SAMPLE_NS
-            samples.drop(arrived_ns, missed // _AVERAGED)
+            self._lost += missed
             self._taken += missed
             self._pending.clear()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import threading
@@ -85,7 +86,8 @@ class StreamSource:
         if self._thread:
             self._thread.join(2.0)
         if self._stream:
-            self._stream.close()
+            with contextlib.suppress(OSError):  # it may have gone away already
+                self._stream.close()
             self._stream = None
 
     def _run(self, samples: Samples) -> None:
