@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 Bound = Literal["max", "min"]
 
-ALIASES = {"accuracy": "quality_device", "quality": "quality_device", "energy": "energy_per_inference"}
+ALIASES = {
+    "accuracy": "quality_device",
+    "quality": "quality_device",
+    "energy": "energy_per_inference",
+    "single_stream_latency": "latency_p90",
+}
 """What people write, and the metric that it is in the record."""
 
 _MAX_TEXT = 128

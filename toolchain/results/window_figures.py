@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgepack.toolchain.measure.energy import LEAST_COVERAGE
 from edgepack.toolchain.measure.statistics import samples_needed
 from edgepack.toolchain.results.window_record import PowerReading
 
@@ -70,9 +71,9 @@ def power_figures(found: ConfigurationSamples, name: str) -> list[float] | None:
         return None
     idle_w = _idle_w(found)
     figures = [
-        _POWER_FIGURES[name](window, window.power, found.batch, idle_w)
+        _POWER_FIGURES[name](window, power, found.batch, idle_w)
         for window in found.accepted
-        if isinstance(window.power, PowerReading)
+        if (power := _reading(window)) is not None
     ]
     return [figure for figure in figures if figure is not None]
 
@@ -80,11 +81,17 @@ def power_figures(found: ConfigurationSamples, name: str) -> list[float] | None:
 def power_uncertainty(found: ConfigurationSamples) -> float:
     """Return the median relative uncertainty of the windows' joules, half a 95 % interval; 0 without any."""
     shares = [
-        window.power.uncertainty_j / window.power.joules
+        power.uncertainty_j / power.joules
         for window in found.accepted
-        if isinstance(window.power, PowerReading) and window.power.joules > 0
+        if (power := _reading(window)) is not None and power.joules > 0
     ]
     return float(np.median(shares)) if shares else 0.0
+
+
+def _reading(window: Window) -> PowerReading | None:
+    """Return the power of a window, where the sensor saw enough of it to be believed."""
+    power = window.power
+    return power if isinstance(power, PowerReading) and power.coverage >= LEAST_COVERAGE else None
 
 
 def _idle_w(found: ConfigurationSamples) -> float | None:

@@ -196,10 +196,11 @@ def test_rejected_windows_take_no_part() -> None:
 
 
 def powered(watts: float, **changes: Any) -> RunRecord:
-    run = make_record(configurations=[make_configuration(1, 1, watts=watts)], **changes)
-    if any(isinstance(m, Metric) and m.name == "energy_per_inference" for m in run.metrics):
-        return run
-    pytest.skip("this edgepack computes no energy yet")
+    sensor = {"name": "hwmon:ina226", "driver": "hwmon", "covers": "the whole supply of the board"}
+    configuration = make_configuration(1, 1, watts=watts)
+    for window in configuration["windows"]:
+        window["power"] |= changes
+    return make_record(configurations=[configuration], power_sensor=sensor)
 
 
 def test_energy_is_compared_window_by_window_with_the_sensors_doubt_added() -> None:
@@ -212,6 +213,11 @@ def test_energy_is_compared_window_by_window_with_the_sensors_doubt_added() -> N
         found(compare(powered(3.0), powered(3.0)), "energy_per_inference", (1, 1)).finding
         == "inside the noise"
     )
+
+
+def test_a_sensor_that_saw_too_little_gives_no_energy_to_compare() -> None:
+    comparison = compare(powered(3.0), powered(3.6, coverage=0.2), [parse_gate("max", "energy=+5%")])
+    assert [result.status for _, result in comparison.gates] == ["error"]
 
 
 def test_another_tools_summary_is_set_beside_the_headline() -> None:
