@@ -27,10 +27,12 @@ EXAMPLE = Path(__file__).parent
 FILES = ("edgepack.toml", "fashion.keras", "calibration.npz", "evaluation.npz", "labels.txt")
 # Added to the copied project's [bench], the last table of its file.
 QUICK = """
-# Short windows: this shows the way, it does not settle a question. The defaults measure more and longer.
+# Even less than quick: this shows the way, it does not settle a question.
 batches = [1, 4]
 threads = [1]
+windows = 3
 warmup_min_seconds = 0.05
+warmup_max_seconds = 0.2
 min_seconds = 0.05
 """
 
