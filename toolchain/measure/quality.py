@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,9 +24,29 @@ if TYPE_CHECKING:
     from edgepack.toolchain.packaging.manifest import TensorSpec
 
 
-def device_quality(
-    package: OpenPackage | DevicePackage, *, folder: Path
-) -> Callable[[tuple[NDArray[np.float32], ...]], Score] | None:
+Outputs = tuple["NDArray[np.float32]", ...]
+
+
+@dataclass(frozen=True)
+class DeviceQuality:
+    """How the outputs of a device are judged. Called with them, it returns their score.
+
+    Attributes:
+        score: From the dequantized outputs, one array `[count, ...]` each, to the score.
+        hits: From the same to which samples are right, bool `[count]`; None where the metric counts none.
+        labels_sha256: SHA-256 of the packed labels; None where there are none.
+    """
+
+    score: Callable[[Outputs], Score]
+    hits: Callable[[Outputs], NDArray[np.bool_]] | None = None
+    labels_sha256: str | None = None
+
+    def __call__(self, outputs: Outputs) -> Score:
+        """Return the score of the outputs."""
+        return self.score(outputs)
+
+
+def device_quality(package: OpenPackage | DevicePackage, *, folder: Path) -> DeviceQuality | None:
     """Return the function that scores a device's outputs over the package's own evaluation set.
 
     Args:
@@ -32,8 +54,7 @@ def device_quality(
         folder: The project's folder, from which a metric of the user's own is imported.
 
     Returns:
-        From the dequantized outputs, one array `[count, ...]` each, to the score. None where the package
-        holds no evaluation set.
+        None where the package holds no evaluation set.
     """
     manifest = package.manifest
     if manifest.evaluation is None:
@@ -43,13 +64,20 @@ def device_quality(
         _real(np.frombuffer(package.read(path), dtype=_dtype(spec.dtype)), spec, evaluation.count)
         for path, spec in zip(evaluation.inputs, manifest.inputs, strict=True)
     )
-    labels = None
+    labels = labels_sha256 = None
     if evaluation.labels is not None:
-        labels = np.frombuffer(package.read(evaluation.labels), dtype="<i8").astype(np.int64)
+        packed = package.read(evaluation.labels)
+        labels = np.frombuffer(packed, dtype="<i8").astype(np.int64)
+        labels_sha256 = hashlib.sha256(packed).hexdigest()
     data = Dataset(inputs, labels, (), package.path, manifest.package_id)
     metric = find_metric(evaluation.metric, folder=folder)
     # What needs the float model's outputs (agreement, fidelity) is not packed: see packaging/pack.py.
-    return lambda outputs: metric.score(outputs, data, ())
+    hits = metric.hits
+    return DeviceQuality(
+        score=lambda outputs: metric.score(outputs, data, ()),
+        hits=None if hits is None or labels is None else lambda outputs: hits(outputs, data, ()),
+        labels_sha256=labels_sha256,
+    )
 
 
 def _dtype(name: str) -> np.dtype[np.generic]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edgepack.toolchain.errors import AgentError
+from edgepack.toolchain.measure.quality import DeviceQuality
+from edgepack.toolchain.results.answers import Answers, answers_of
 from edgepack.toolchain.results.figures import missing, single
 from edgepack.toolchain.results.job_record import JobRecord, MemoryUse
 from edgepack.toolchain.results.judged import judge_samples
@@ -113,6 +115,7 @@ def record_from_job(
         profile=job.profile,
         roofline=job.roofline,
         control=job.control,
+        answers=_answers(job, manifest, quality),
         stolen_from=job.stolen_from,
         steal_reason=job.steal_reason,
     )
@@ -163,6 +166,18 @@ def _device_quality(job: JobRecord, manifest: Manifest, quality: QualityFunction
     values = (_real_values(o.array(), spec) for o, spec in zip(outputs, manifest.outputs, strict=True))
     score = quality(tuple(values))
     return _quality(name, score.value, score.metric, score.samples, low=score.low, high=score.high)
+
+
+def _answers(job: JobRecord, manifest: Manifest, quality: QualityFunction | None) -> Answers | None:
+    """Return which samples were right, for a paired test against another run."""
+    if not isinstance(quality, DeviceQuality) or quality.hits is None or quality.labels_sha256 is None:
+        return None
+    if isinstance(job.evaluation, Unavailable) or manifest.evaluation is None:
+        return None
+    values = tuple(
+        _real_values(o.array(), s) for o, s in zip(job.evaluation.outputs, manifest.outputs, strict=True)
+    )
+    return answers_of(quality.hits(values), quality.labels_sha256)
 
 
 def _real_values(array: NDArray[Any], spec: TensorSpec) -> NDArray[np.float32]:

@@ -2,7 +2,8 @@
 
 Rules:
     * Latency, throughput and energy: windows against windows.
-    * Quality that counts right answers: two shares; any other quality: its two intervals.
+    * Quality that counts right answers: sample by sample where both runs answered the same questions and kept
+      the answers, else two shares; any other quality: its two intervals.
     * Sizes have no noise. What was read once a run, or came without samples, cannot be tested.
 """
 
@@ -17,6 +18,7 @@ from edgepack.toolchain.results.significance import (
     Difference,
     Units,
     interval_test,
+    paired_shares,
     rank_test,
     sampled_units,
     separate_shares,
@@ -58,7 +60,7 @@ def difference(
     if before.name == "model_size":
         return "exact: no test"
     if before.name.startswith("quality_"):
-        return _quality(before, after)
+        return _paired(base, new, before, after) or _quality(before, after)
     first, second = _samples_at(base, place), _samples_at(new, place)
     if first is None or second is None:
         return _READ_ONCE
@@ -83,6 +85,19 @@ def _power(name: str, base: ConfigurationSamples, new: ConfigurationSamples) -> 
     # What the sensors themselves are unsure of no number of windows shows.
     unsure = (power_uncertainty(base) ** 2 + power_uncertainty(new) ** 2) ** 0.5
     return Difference(found.test, found.p_value, found.low - unsure, found.high + unsure)
+
+
+def _paired(base: RunRecord, new: RunRecord, before: Metric, after: Metric) -> Difference | None:
+    """Test the answers to the same questions; None where the runs do not hold them."""
+    first, second = base.answers, new.answers
+    if before.name != "quality_device" or before.aggregation != after.aggregation:
+        return None
+    if first is None or second is None or first.count != second.count:
+        return None
+    if first.labels_sha256 != second.labels_sha256:
+        return None
+    was, now = first.array(), second.array()
+    return paired_shares(int((was & ~now).sum()), int((now & ~was).sum()), first.count)
 
 
 def _quality(before: Metric, after: Metric) -> Difference | str:

@@ -19,6 +19,7 @@ from pydantic import AwareDatetime, Field, StringConstraints, ValidationError
 
 from edgepack.toolchain.deploy.facts import Checked, DeviceFacts, Reason, Text
 from edgepack.toolchain.errors import MeasurementError
+from edgepack.toolchain.results.answers import Answers
 from edgepack.toolchain.results.job_record import (
     MAX_CONFIGURATIONS,
     BenchSpec,
@@ -180,6 +181,7 @@ class RunRecord(Checked):
         profile: Operators timed one by one.
         roofline: The device's roof.
         control: What was set on the device for the length of the benchmark.
+        answers: Which samples of the evaluation set were right; None where the metric counts none.
         stolen_from: Whose lease was taken for this run, and `steal_reason` why; None where nobody's was.
     """
 
@@ -210,6 +212,7 @@ class RunRecord(Checked):
     profile: Profile | Unavailable | None = None
     roofline: Roofline | Unavailable | None = None
     control: Control | None = None
+    answers: Answers | None = None
     stolen_from: Text | None = None
     steal_reason: Text | None = None
 
