@@ -7,6 +7,7 @@ device's state and the power sensor (`windows.py`).
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,7 @@ _COOL_OVER_START_C = 2.0
 _TIMEOUT_S = 600.0
 _EVALUATION_TIMEOUT_S = 3600.0
 _KEPT = ("job_id", "package_id", "name", "owner", "agent")
-_KEPT_IF_THERE = ("tag", "labels", "stolen_from", "steal_reason")
+_KEPT_IF_THERE = ("tag", "stolen_from", "steal_reason")
 
 
 def measure(
@@ -65,37 +66,41 @@ def measure(
     spec = order["spec"]
     runtime = find_runtime(work, order["runtime"])
     started, facts = time.time_ns(), probe(work)
-    refused = affinity.why_not(spec["pin"]) if spec["pin"] else None
-    pinned = None if refused else spec["pin"]
+    no_pin = affinity.why_not(spec["pin"]) if spec["pin"] else None
+    pinned = None if no_pin else spec["pin"]
     with ExitStack() as stack:
         meter = stack.enter_context(open_meter(spec))
         no_governor = stack.enter_context(governor(work, spec["governor"], sources))
         run = _Run(work, runtime, order, folder, pinned)
         measured = run.everything(StateReader(sources), meter)
+    refused = "; ".join(filter(None, (no_pin, no_governor)))
+    set_governor = None if no_governor else spec["governor"]
     return {
         "record": RECORD_VERSION,
+        **_origin(order, runtime),
+        "started_unix_ns": started,
+        "finished_unix_ns": time.time_ns(),
+        "facts_before": facts,
+        "facts_after": probe(work),
+        "control": {"pinned": pinned, "governor": set_governor, "refused": refused or None},
+        "power_sensor": meter.about,
+        **measured,
+    }
+
+
+def _origin(order: dict[str, Any], runtime: Runtime) -> dict[str, Any]:
+    """Return who asked for what, of which agent and runtime."""
+    # Settings of a sensor can hold passwords, of a plug for example; a record is shown to others.
+    spec = {key: value for key, value in order["spec"].items() if key != "power_settings"}
+    python = ".".join(str(part) for part in sys.version_info[:3])
+    source = "provisioned" if runtime.site else "system"
+    return {
         **{key: order[key] for key in _KEPT},
         **{key: order.get(key) for key in _KEPT_IF_THERE},
         "labels": order.get("labels") or {},
-        # Settings of a sensor can hold passwords, of a plug for example; a record is shown to others.
-        "spec": {key: value for key, value in spec.items() if key != "power_settings"},
+        "spec": spec,
         "boot_id": process.boot_id(),
-        "started_unix_ns": started,
-        "finished_unix_ns": time.time_ns(),
-        "runtime": {
-            **runtime.describe(),
-            "python": facts["python"]["version"],
-            "source": "provisioned" if runtime.site else "system",
-        },
-        "facts_before": facts,
-        "facts_after": probe(work),
-        "control": {
-            "pinned": pinned,
-            "governor": None if no_governor else spec["governor"],
-            "refused": "; ".join(filter(None, (refused, no_governor))) or None,
-        },
-        "power_sensor": meter.about,
-        **measured,
+        "runtime": {**runtime.describe(), "python": python, "source": source},
     }
 
 
@@ -198,6 +203,3 @@ def _name(where: dict[str, Any]) -> str:
     threads = where["threads"]
     plain = f"batch {where['batch']}, {threads} thread{'s' * (threads > 1)}"
     return plain if where["delegate"] == "xnnpack" else f"{plain}, without delegate"
-
-
-_measure = measure

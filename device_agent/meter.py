@@ -81,10 +81,8 @@ def open_meter(spec: dict[str, Any]) -> Meter:
     wanted = spec["power"]
     if wanted == "none":
         return Meter(None, "not asked for")
-    try:
-        from .power.registry import choose
-    except ImportError:
-        return Meter(None, "this agent reads no power sensors")
+    from .power.registry import choose
+
     try:
         return Meter(choose(wanted, spec["power_settings"]))
     except AgentError as err:

@@ -180,13 +180,12 @@ def _firmware() -> str | None:
 
 def _power_sensors() -> list[dict[str, Any]]:
     """Return what could measure power here; a sensor that breaks the survey must not hide all other facts."""
-    try:
-        from .power.registry import survey
+    from .power.registry import survey
 
-        found: list[dict[str, Any]] = survey()
-    except (ImportError, AgentError, OSError):
+    try:
+        return survey()
+    except (AgentError, OSError):
         return []
-    return found
 
 
 def _system_runtime(work: WorkDir) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import resource
 import statistics
 import time
 from array import array
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,15 +74,39 @@ def time_window(
     Returns:
         A window of the job's record without inputs, states and power; and its samples in ns.
     """
-    min_runs, min_ns, max_ns = (
-        spec["min_runs"],
-        int(spec["min_seconds"] * 1e9),
-        int(spec["max_seconds"] * 1e9),
-    )
-    samples, kept = array("q", bytes(8 * max_samples)), 0
-    clock, runs, stride = _clock, 0, 1
+    samples = array("q", bytes(8 * max_samples))
     gc.disable()
     before = _Usage()
+    loop = _run(invoke, spec, samples)
+    used = before.until_now(loop.elapsed_ns)
+    gc.enable()
+    complete = loop.runs >= spec["min_runs"] and loop.elapsed_ns >= int(spec["min_seconds"] * 1e9)
+    window = {
+        "start_clock_ns": loop.start_ns,
+        "window_ns": loop.elapsed_ns,
+        "runs": loop.runs,
+        "sample_stride": loop.stride,
+        **used,
+        "stopped_by": "min_runs" if complete else "max_seconds",
+    }
+    return window, samples[: loop.kept]
+
+
+class _Loop(NamedTuple):
+    """How the loop went: when it began, how long it took, its runs, and which of them were kept."""
+
+    start_ns: int
+    elapsed_ns: int
+    runs: int
+    stride: int
+    kept: int
+
+
+def _run(invoke: Callable[[], None], spec: dict[str, Any], samples: array[int]) -> _Loop:
+    """Run and fill the samples. Everything that the loop touches is a local variable: look-ups take time."""
+    min_runs, min_ns = spec["min_runs"], int(spec["min_seconds"] * 1e9)
+    max_ns, capacity, clock = int(spec["max_seconds"] * 1e9), len(samples), _clock
+    runs, stride, kept = 0, 1, 0
     start = clock()
     while True:
         begin = clock()
@@ -94,22 +118,10 @@ def time_window(
         runs += 1
         elapsed = end - start
         if (runs >= min_runs and elapsed >= min_ns) or elapsed >= max_ns:
-            break
-        if kept == max_samples:  # between two samples, so none is touched
-            kept, stride = max_samples // 2, 2 * stride
+            return _Loop(start, elapsed, runs, stride, kept)
+        if kept == capacity:  # between two samples, so none is touched
+            kept, stride = capacity // 2, 2 * stride
             samples[:kept] = samples[::2]
-    used = before.until_now(elapsed)
-    gc.enable()
-    complete = runs >= min_runs and elapsed >= min_ns
-    window = {
-        "start_clock_ns": start,
-        "window_ns": elapsed,
-        "runs": runs,
-        "sample_stride": stride,
-        **used,
-        "stopped_by": "min_runs" if complete else "max_seconds",
-    }
-    return window, samples[:kept]
 
 
 def timer_overhead_ns() -> int:
