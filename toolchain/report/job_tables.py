@@ -31,9 +31,9 @@ def jobs_table(jobs: Sequence[tuple[str, JobSummary]]) -> Table:
             job.job_id,
             job.name,
             Text(job.state, style=_STYLES.get(job.state, "")),
-            _progress(job),
+            Text(_progress(job)),
             _UNKNOWN if job.record_bytes is None else format_bytes(job.record_bytes),
-            job.owner,
+            Text(job.owner),
             _started(job),
         )
     return table
