@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgepack.toolchain.errors import MeasurementError, ProjectError
-from edgepack.toolchain.gate_section import GateSection
 from edgepack.toolchain.project import load_project
 from edgepack.toolchain.results.baseline import baseline_text
 from edgepack.toolchain.results.change import Comparisons
@@ -152,8 +151,7 @@ def project_gates(project: str | os.PathLike[str] | None = None) -> tuple[Gate, 
     Raises:
         ProjectError: The project file is wrong.
     """
-    section = getattr(load_project(Path(project) if project else None).settings, "gate", None)
-    return section.gates() if isinstance(section, GateSection) else ()
+    return load_project(Path(project) if project else None).settings.gate.gates()
 
 
 def _resolve(

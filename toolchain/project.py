@@ -17,6 +17,7 @@ from pydantic import Field, field_validator
 from edgepack.targets.model import Precision
 from edgepack.toolchain.config_file import Section, read_toml, validate
 from edgepack.toolchain.errors import ProjectError
+from edgepack.toolchain.gate_section import GateSection
 
 PROJECT_FILE = "edgepack.toml"
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -133,7 +134,6 @@ class BenchSection(Section):
             raise ValueError(message)
         return tuple(sorted(set(value)))
 
-
     @property
     def is_short(self) -> bool:
         """Whether the windows are fewer or shorter than the rules ask for: figures are only a look then."""
@@ -166,6 +166,7 @@ class Settings(Section):
     deploy: DeploySection = Field(default_factory=DeploySection)
     bench: BenchSection = Field(default_factory=BenchSection)
     report: ReportSection = Field(default_factory=ReportSection)
+    gate: GateSection = Field(default_factory=GateSection)
 
 
 class Project(Section):

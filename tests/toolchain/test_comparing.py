@@ -109,6 +109,14 @@ def test_the_gate_table_is_read_and_checked(tmp_path: Path) -> None:
         validate(read_toml(file), GateSection, path=file)
 
 
+def test_the_projects_gates_are_those_of_its_table(tmp_path: Path) -> None:
+    (tmp_path / "edgepack.toml").write_text('[gate]\nmax = { latency_p90 = "+5%" }\n')
+    assert [gate.text for gate in project_gates(tmp_path)] == ["--max latency_p90=+5%"]
+    (tmp_path / "edgepack.toml").write_text('[gate]\nmaximum = { latency_p90 = "+5%" }\n')
+    with pytest.raises(ProjectError, match=r"unknown key 'gate\.maximum'"):
+        project_gates(tmp_path)
+
+
 def test_a_project_without_a_gate_table_has_no_gates(tmp_path: Path) -> None:
     (tmp_path / "edgepack.toml").write_text("")
     assert project_gates(tmp_path) == ()

@@ -43,6 +43,12 @@ def test_without_a_gate_a_slowdown_is_only_said(capsys: pytest.CaptureFixture[st
     assert "(p = 0.0079)" in capsys.readouterr().out
 
 
+def test_the_projects_gates_hold_unless_others_are_given(files: Path) -> None:
+    (files / "edgepack.toml").write_text('[gate]\nmax = { latency_p90 = "+5%" }\n')
+    assert run(["compare", "base.json", "slow.json"]) == 13
+    assert run(["compare", "base.json", "slow.json", "--max", "latency_p90=+20%"]) == 0
+
+
 def test_what_cannot_be_judged_fails(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["compare", "base.json", "same.json", "--max", "energy=+5%"]) == 13
     assert "NOT JUDGED" in capsys.readouterr().out
