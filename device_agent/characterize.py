@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S = 1800.0
 _MAX_AGE_NS = 30 * 24 * 3600 * 10**9
+_DISTURBED = "Other programs used the CPUs meanwhile, so the roof may be too low: it is measured again."
 # What /proc/cpuinfo calls a CPU: x86, Arm (its number), older Arm kernels.
 _CPU_FIELDS = ("model name", "CPU implementer", "CPU part", "CPU variant", "Hardware")
 
@@ -89,9 +90,11 @@ def _roofline(
         if str(count) not in known:
             found = child("roofline", _TIMEOUT_S, threads=count)
             known[str(count)] = {**found, "measured_unix_ns": time.time_ns()}
-            write_json(path, known)
+    write_json(path, {count: part for count, part in known.items() if not part["disturbed"]})
     parts = [known[str(count)] for count in wanted]
+    disturbed = any(part["disturbed"] for part in parts)
     return {
+        "note": _DISTURBED if disturbed else None,
         "measured_unix_ns": min(part["measured_unix_ns"] for part in parts),
         "peaks": [peak for part in parts for peak in part["peaks"]],
         "bandwidths": [entry for part in parts for entry in part["bandwidths"]],
@@ -103,6 +106,7 @@ def _read(path: Path) -> dict[str, Any]:
     known, now = read_json(path), time.time_ns()
     try:
         # One from the future: the clock was set back, and its age is unknown.
+        known = {threads: part for threads, part in known.items() if not part["disturbed"]}
         ages = {threads: now - part["measured_unix_ns"] for threads, part in known.items()}
         return {threads: known[threads] for threads, age in ages.items() if 0 <= age < _MAX_AGE_NS}
     except (AttributeError, KeyError, TypeError):  # a damaged file, or none

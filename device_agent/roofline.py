@@ -15,6 +15,7 @@ Source: Williams, Waterman, Patterson, "Roofline", CACM 52 (2009), 65-76.
 
 from __future__ import annotations
 
+import functools
 import os
 import statistics
 import threading
@@ -25,26 +26,30 @@ from .profile_interpreter import open_interpreter, time_runs
 from .roofline_model import fully_connected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 # rows, depth, columns: 64 KiB of int8 weights or less, 256 KiB of float32.
 _SHAPES = ((64, 256, 256), (128, 128, 128), (256, 256, 256))
 _NUMPY_SIZES = (256, 512)
 _SPELLS, _SPELL_S = 4, 0.03
+_BANDWIDTH_SPELLS, _BANDWIDTH_S = 3, 0.02
 _SMALLEST_BYTES, _LARGEST_BYTES = 4 << 10, 64 << 20
 _STEP = 4
-_BANDWIDTH_S = 0.06
 # Bytes that one call reads at least, so that the call itself costs nothing beside them.
 _CALL_BYTES = 4 << 20
+# Share of the CPUs that undisturbed measuring uses: one thread never waits; of several, some do at times.
+_BUSY, _BUSY_POOL = 0.9, 0.6
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def measure(kind: str, threads: int) -> dict[str, Any]:
     """Return `peaks` and `bandwidths` (`results/profile_record.py` of the host) for a number of threads.
 
-    Has to be the first in its process that imports NumPy, whose threads are numbered when it is loaded.
+    `disturbed` tells whether other programs had the CPUs for part of the time. Has to be the first in its
+    process that imports NumPy, whose threads are numbered when it is loaded.
     """
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
+    cpu_start_ns, start_ns = time.process_time_ns(), time.perf_counter_ns()
     peaks = []
     for dtype in ("int8", "float32"):
         rates = dict(_runtime_rates(kind, dtype, threads))
@@ -52,7 +57,13 @@ def measure(kind: str, threads: int) -> dict[str, Any]:
             rates.update(_numpy_rates())
         workload, rate = max(rates.items(), key=lambda item: item[1])
         peaks.append({"dtype": dtype, "threads": threads, "macs_per_s": rate, "workload": workload})
-    return {"peaks": peaks, "bandwidths": list(_bandwidths(threads))}
+    bandwidths = list(_bandwidths(threads))
+    busy = (time.process_time_ns() - cpu_start_ns) / (time.perf_counter_ns() - start_ns) / threads
+    return {
+        "peaks": peaks,
+        "bandwidths": bandwidths,
+        "disturbed": busy < (_BUSY if threads == 1 else _BUSY_POOL),
+    }
 
 
 def _runtime_rates(kind: str, dtype: str, threads: int) -> Iterator[tuple[str, float]]:
@@ -89,10 +100,10 @@ def _numpy_rates() -> Iterator[tuple[str, float]]:
         yield f"numpy matmul {size}x{size}x{size}", size**3 / _best_s(multiply)
 
 
-def _best_s(run: Callable[[], object]) -> float:
+def _best_s(run: Callable[[], object], spell_s: float = _SPELL_S) -> float:
     """Return the seconds of one run: the best spell's median."""
-    time_runs(run, _SPELL_S)
-    return min(statistics.median(time_runs(run, _SPELL_S)) for _ in range(_SPELLS)) / 1e9
+    time_runs(run, spell_s)
+    return min(statistics.median(time_runs(run, spell_s)) for _ in range(_SPELLS)) / 1e9
 
 
 def _bandwidths(threads: int) -> Iterator[dict[str, Any]]:
@@ -110,7 +121,7 @@ def _largest_bytes() -> int:
 
 
 def _read_rate(size_bytes: int, threads: int, reduction: str) -> float:
-    """Return bytes read per second by threads that share a working set evenly.
+    """Return bytes read per second, in the best of a few spells, by threads that share a working set evenly.
 
     Each thread reduces its part over and over in one call (a view that repeats the part without a copy), in
     which NumPy lets the other threads run.
@@ -121,24 +132,36 @@ def _read_rate(size_bytes: int, threads: int, reduction: str) -> float:
     items = max(1, size_bytes // threads // dtype.itemsize)
     repeats = max(1, _CALL_BYTES // (items * dtype.itemsize))
     reduce_all = getattr(np, reduction).reduce
-    start = threading.Barrier(threads + 1)
-    calls = [0] * threads
+    # Not zeros: the kernel keeps one page for all that were never written.
+    parts = [np.ones(items, dtype) for _ in range(threads)]
+    step = (0, dtype.itemsize)
+    views = [np.lib.stride_tricks.as_strided(part, (repeats, items), step) for part in parts]
+    reads = [functools.partial(reduce_all, view, axis=1) for view in views]
+    if threads == 1:
+        calls = 1 / _best_s(reads[0], _BANDWIDTH_S)
+    else:
+        calls = max(_calls_per_s(reads) for _ in range(_BANDWIDTH_SPELLS))
+    return calls * repeats * items * dtype.itemsize
 
-    def read(which: int) -> None:
-        part = np.ones(items, dtype)  # not zeros: the kernel keeps one page for all that were never written
-        view = np.lib.stride_tricks.as_strided(part, (repeats, items), (0, dtype.itemsize))
-        reduce_all(view, axis=1)
+
+def _calls_per_s(reads: Sequence[Callable[[], object]]) -> float:
+    """Return the calls per second of functions that each run in a thread of their own, again and again."""
+    start = threading.Barrier(len(reads))
+    spans: list[tuple[float, float, int]] = []
+
+    def work(read: Callable[[], object]) -> None:
+        read()
         start.wait()
-        end = time.perf_counter() + _BANDWIDTH_S
-        while time.perf_counter() < end:
-            reduce_all(view, axis=1)
-            calls[which] += 1
+        calls, begin = 0, time.perf_counter()
+        while (now := time.perf_counter()) < begin + _BANDWIDTH_S:
+            read()
+            calls += 1
+        spans.append((begin, now, calls))
 
-    workers = [threading.Thread(target=read, args=(which,)) for which in range(threads)]
+    workers = [threading.Thread(target=work, args=(read,)) for read in reads]
     for worker in workers:
         worker.start()
-    start.wait()
-    begin = time.perf_counter()
     for worker in workers:
         worker.join()
-    return sum(calls) * repeats * items * dtype.itemsize / (time.perf_counter() - begin)
+    begin, end = min(span[0] for span in spans), max(span[1] for span in spans)
+    return sum(span[2] for span in spans) / (end - begin)

@@ -79,6 +79,7 @@ class Child:
     def __init__(self) -> None:
         self.asked: list[tuple[str, Any]] = []
         self.broken = False
+        self.disturbed = False
 
     def __call__(self, operation: str, timeout_s: float, **fields: Any) -> dict[str, Any]:
         self.asked.append((operation, fields.get("method") or fields["threads"]))
@@ -87,7 +88,8 @@ class Child:
                 raise AgentError("runtime_broken", "The runtime crashed with SIGSEGV.", "remedy")
             return {"method": fields["method"], "note": "Derived." if self.broken else None}
         threads = fields["threads"]
-        return {"peaks": [{"threads": threads}], "bandwidths": [{"threads": threads}]}
+        part = {"peaks": [{"threads": threads}], "bandwidths": [{"threads": threads}]}
+        return {**part, "disturbed": self.disturbed}
 
 
 def spec(**changes: Any) -> dict[str, Any]:
@@ -113,6 +115,18 @@ def test_what_is_kept_is_not_measured_again(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(characterize, "_MAX_AGE_NS", 0)
     characterize.characterize(work, child, RUNTIME, spec(), "")
     assert [n for operation, n in child.asked if operation == "roofline"] == [1, 2, 4], "too old"
+
+
+def test_a_disturbed_measurement_is_said_and_not_kept(tmp_path: Path) -> None:
+    work, child = WorkDir(tmp_path), Child()
+    child.disturbed = True
+    found = characterize.characterize(work, child, RUNTIME, spec(), "")["roofline"]
+    assert "measured again" in found["note"]
+    child.asked.clear()
+    child.disturbed = False
+    again = characterize.characterize(work, child, RUNTIME, spec(), "")["roofline"]
+    assert [n for operation, n in child.asked if operation == "roofline"] == [1, 2, 4]
+    assert again["note"] is None
 
 
 def test_a_damaged_file_is_measured_anew(tmp_path: Path) -> None:

@@ -106,7 +106,8 @@ def _roof(analysis: ProfileAnalysis, record: RunRecord) -> list[str]:
     memory = (
         f"{format_bytes_per_s(nearest)} from the nearest cache, {format_bytes_per_s(farthest)} from memory"
     )
-    return [f"roof of this device, measured: {peaks}; {memory}"]
+    note = getattr(record.roofline, "note", None)
+    return [f"roof of this device, measured: {peaks}; {memory}", *([note] if note else [])]
 
 
 def _rate(macs_per_s: float | None) -> str:

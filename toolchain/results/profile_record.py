@@ -99,8 +99,10 @@ class Roofline(Checked):
         measured_unix_ns: When; it is measured once a device and runtime, and kept.
         peaks: Rates by dtype and threads.
         bandwidths: Bandwidth by working set and threads.
+        note: Why it may be too low; None where nothing speaks for that.
     """
 
     measured_unix_ns: Count
     peaks: Annotated[list[PeakRate], Field(min_length=1, max_length=64)]
     bandwidths: Annotated[list[Bandwidth], Field(min_length=1, max_length=256)]
+    note: Reason | None = None
