@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import shutil
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +79,7 @@ def build(request: BuildRequest, report: Report) -> Build:
     folder, result = found or request.workdir.stage("build", reads, lambda into: _run(request, into, report))
     summary = BuildSummary.from_dict(result["summary"])
     package = _place(folder / summary.file_name, request.output)
+    summary = replace(summary, package=package)
     return Build(package, summary, reused=found is not None, warnings=tuple(result["warnings"]))
 
 
@@ -89,7 +90,7 @@ def known_builds(folder: Path, package_ids: Collection[str]) -> list[BuildSummar
         with suppress(OSError, ValueError, KeyError, TypeError):
             summary = BuildSummary.from_dict(json.loads(result.read_bytes())["summary"])
             if summary.package_id in package_ids:
-                found.append(summary)
+                found.append(replace(summary, package=result.parent / summary.file_name))
     return found
 
 

@@ -10,74 +10,70 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgepack.toolchain.report.cell_table import table
-from edgepack.toolchain.report.cells import DASH, Cell
+from edgepack.toolchain.report.cells import DASH, Cell, Tone
+from edgepack.toolchain.report.compare_view import (
+    change_rows,
+    finding_text,
+    gate_text,
+    heading,
+    headline_text,
+    metric_label,
+    run_text,
+)
 from edgepack.toolchain.report.plots.changes import changes_plot
-from edgepack.toolchain.report.view import describe, device_label
-from edgepack.toolchain.results.change import same_place
-from edgepack.toolchain.results.schema import RunRecord
+from edgepack.toolchain.report.view import describe
 from edgepack.toolchain.results.value_text import change_text, interval_text, value_text
 
 if TYPE_CHECKING:
-    from edgepack.toolchain.report.cells import Tone
-    from edgepack.toolchain.results.change import AnyRun, Comparison, MetricChange
+    from collections.abc import Sequence
+
+    from edgepack.toolchain.results.change import Comparison, MetricChange
 
 _COLUMNS = ("metric", "base", "new", "change", "finding", "gate")
 _LEFT = ("metric", "finding", "gate", "configuration")
-_TONES: dict[str, Tone] = {
-    "better": "good",
-    "worse": "bad",
-    "passed": "good",
-    "failed": "bad",
-    "error": "bad",
-}
+_FINDINGS: dict[str, Tone] = {"better": "good", "worse": "bad"}
+_GATES: dict[str, Tone] = {"passed": "good", "failed": "bad", "error": "bad"}
 
 
 def comparison_section(found: Comparison, number: int) -> dict[str, Any]:
     """Return the section of one comparison; `number` makes its ids differ from those of others."""
     anchor = f"comparison-{number}"
-    first = [
-        c for c in found.changes if c.configuration is None or same_place(c.configuration, found.headline)
-    ]
-    rest = [change for change in found.changes if change not in first]
+    shown = [row.change for row in change_rows(found)]
+    rest = [row.change for row in change_rows(found, everything=True) if row.change not in shown]
     return {
         "anchor": anchor,
-        "base": run_label(found.base),
-        "new": run_label(found.new),
-        "headline": describe(found.headline) if found.headline else None,
+        "heading": heading(found),
+        "base": run_text(found.base),
+        "new": run_text(found.new),
+        "headline": headline_text(found),
         "gates": len(found.gates),
         "passed": found.passed,
         "warnings": found.warnings,
-        "table": table(anchor, _COLUMNS, map(_row, first), left=_LEFT),
-        "plot": changes_plot(first, f"changes-{number}"),
-        "rest": table(f"{anchor}-rest", ("configuration", *_COLUMNS), map(_placed, rest), left=_LEFT)
-        if rest
-        else None,
+        "table": table(anchor, _COLUMNS, map(_row, shown), left=_LEFT),
+        "plot": changes_plot(shown, f"changes-{number}"),
+        "rest": _rest(rest, anchor) if rest else None,
     }
 
 
-def run_label(run: AnyRun) -> str:
-    """Return a run by what a reader knows it by: precision, device, tag; another tool's by its file."""
-    if not isinstance(run, RunRecord):
-        return f"{run.tool}, {run.run_id}"
-    tag = f" · {run.tag}" if run.tag else ""
-    quick = " (quick)" if run.spec.quick else ""
-    return f"{run.model.precision} · {device_label(run)}{tag}, {run.time:%d %B %Y, %H:%M}{quick}"
+def _rest(changes: Sequence[MetricChange], anchor: str) -> dict[str, Any]:
+    rows = [(_place(change), *_row(change)) for change in changes]
+    return table(f"{anchor}-rest", ("configuration", *_COLUMNS), rows, left=_LEFT)
+
+
+def _place(change: MetricChange) -> Cell:
+    return Cell(describe(change.configuration) if change.configuration else "the whole run")
 
 
 def _row(change: MetricChange) -> tuple[Cell, ...]:
+    gate = change.gate
     return (
-        Cell(change.key.replace("_", " ")),
+        Cell(metric_label(change)),
         _figure(change, change.base),
         _figure(change, change.new),
         _by(change),
-        _finding(change),
-        _gate(change),
+        Cell(finding_text(change), detail=change.test or change.reason, tone=_FINDINGS.get(change.finding)),
+        Cell(gate_text(change), tone=_GATES[gate.status]) if gate else Cell(""),
     )
-
-
-def _placed(change: MetricChange) -> tuple[Cell, ...]:
-    place = change.configuration
-    return (Cell(describe(place) if place else "the whole run"), *_row(change))
 
 
 def _figure(change: MetricChange, value: float | None) -> Cell:
@@ -93,16 +89,3 @@ def _by(change: MetricChange) -> Cell:
     if change.low is not None and change.high is not None:
         interval = interval_text(change.low, change.high, is_points=change.is_points)
     return Cell(change_text(change.change, is_points=change.is_points), detail=interval)
-
-
-def _finding(change: MetricChange) -> Cell:
-    tested = None if change.p_value is None else f"p = {change.p_value:.2g}, {change.test}"
-    tone = _TONES.get(change.finding)
-    return Cell(change.finding, detail=tested or change.reason, tone=tone)
-
-
-def _gate(change: MetricChange) -> Cell:
-    gate = change.gate
-    if gate is None:
-        return Cell("")
-    return Cell(gate.status, detail=gate.gate.text, tone=_TONES[gate.status])

@@ -7,7 +7,7 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgepack.targets.units import format_count, format_duration_ns
@@ -128,7 +128,7 @@ def run_facts(record: RunRecord) -> list[tuple[str, str]]:
     facts = [("method", _method(record))]
     control = record.control
     if control is not None:
-        facts.append(("pinned to", _cpus(control.pinned) if control.pinned else "no CPU: all were allowed"))
+        facts.append(("CPUs", f"pinned to {_cpus(control.pinned)}" if control.pinned else "all"))
         facts.append(("governor", f"set to {control.governor}" if control.governor else "left as it was"))
         facts += [("refused", control.refused)] if control.refused else []
     facts.append(("power", power_source(record)))
@@ -144,7 +144,7 @@ def power_source(record: RunRecord) -> str:
     if sensor is None:
         return f"{DASH} not recorded"
     if isinstance(sensor, Unavailable):
-        return f"unavailable: {sensor.unavailable}"
+        return f"unavailable: {sensor.unavailable.rstrip('.')}"
     via = "" if sensor.name.startswith(sensor.driver) else f" through {sensor.driver}"
     return f"{sensor.name}{via}, covers {sensor.covers}"
 
@@ -164,7 +164,7 @@ def _ran(record: RunRecord, found: ConfigurationSamples) -> tuple[Cell, ...]:
         Cell(describe(found)),
         metric_cell(record.find("latency", "p50", found), format_duration_ns),
         metric_cell(record.find("latency", "p90", found), format_duration_ns),
-        replace(verdict_cell(record, found), detail=None),  # the run's own line says that it is quick
+        verdict_cell(record, found),
         _windows(found),
         metric_cell(throughput, format_throughput),
         energy_cell(record, found, "energy per inference"),

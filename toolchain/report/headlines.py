@@ -1,6 +1,7 @@
 """What a reader should see first: the best figures, and what each precision costs against float32.
 
 Rules:
+    * Beside a latency or throughput stands whether it is stable; a sentence about unstable runs says so.
     * Only measured figures take part, and figures of emulated devices only where there are no others.
     * "Faster" is said only where nine of ten inferences of the one beat the median of the other; a difference
       of medians alone may be the noise of the machine.
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from edgepack.targets.units import format_bytes, format_duration_ns
 from edgepack.toolchain.report.cells import quality_text
+from edgepack.toolchain.report.samples import verdict_of
+from edgepack.toolchain.report.trust import why_unstable
 from edgepack.toolchain.report.view import best_throughput, describe
 from edgepack.toolchain.results.from_job import RATIO_METRICS
 from edgepack.toolchain.results.schema import Metric
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgepack.toolchain.report.view import ModelGroup, RunRow
+    from edgepack.toolchain.results.job_record import Configuration
 
 _LOWER_IS_BETTER = ("mse",)
 
@@ -39,13 +43,19 @@ def cards(group: ModelGroup) -> list[Card]:
     rows = _real(group.rows)
     found: list[Card] = []
     if fastest := _fastest(rows):
-        where = f"{fastest.label}, {describe(fastest.configuration)}" if fastest.configuration else ""
-        found.append(Card("Lowest median latency", format_duration_ns(_p50(fastest)), where))
-    measured = [(_throughput(row), row) for row in rows if _throughput(row)]
+        found.append(
+            Card(
+                "Lowest median latency",
+                format_duration_ns(_p50(fastest)),
+                _where(fastest, fastest.configuration),
+            )
+        )
+    measured = [(best, row) for row in rows if (best := _throughput(row))]
     if measured:
-        _, row = max(measured, key=lambda pair: pair[0])
-        cell = best_throughput(row.record)
-        found.append(Card("Highest throughput", cell.text, f"{row.label}, {cell.detail}"))
+        best, row = max(measured, key=lambda pair: pair[0].value)
+        found.append(
+            Card("Highest throughput", best_throughput(row.record).text, _where(row, best.configuration))
+        )
     sizes = [(build.model_bytes, build.precision) for build in group.builds]
     sizes += [(row.record.model.size_bytes, row.record.model.precision) for row in rows]
     if sizes:
@@ -68,7 +78,7 @@ def verdicts(group: ModelGroup) -> list[str]:
         fastest = _fastest(rows)
         if base is None or fastest is None or len(rows) < 2 or base.record.emulated:
             continue
-        sentences.append(f"On {device}, {_comparison(base, fastest)}.")
+        sentences.append(f"On {device}, {_comparison(base, fastest)}.{_caution((base, fastest))}")
     return sentences
 
 
@@ -123,9 +133,28 @@ def _fastest(rows: Sequence[RunRow]) -> RunRow | None:
     return min(ran, key=_p50) if ran else None
 
 
-def _throughput(row: RunRow) -> float:
-    values = [m.value for m in row.record.metrics if isinstance(m, Metric) and m.name == "throughput"]
-    return max(values, default=0.0)
+def _throughput(row: RunRow) -> Metric | None:
+    measured = [m for m in row.record.metrics if isinstance(m, Metric) and m.name == "throughput"]
+    return max(measured, key=lambda metric: metric.value, default=None)
+
+
+def _where(row: RunRow, place: Configuration | None) -> str:
+    """Return which run and configuration a figure is of, and whether it can be believed."""
+    if place is None:
+        return row.label
+    verdict = verdict_of(row.record, place)
+    return f"{row.label}, {describe(place)}{f': {verdict.status}' if verdict else ''}"
+
+
+def _caution(rows: Sequence[RunRow]) -> str:
+    """Return a sentence that names the runs whose latency is unstable; empty where none is."""
+    doubtful = dict.fromkeys(
+        row.record.model.precision for row in rows if why_unstable(row.record, row.configuration)
+    )
+    if not doubtful:
+        return ""
+    plural = "is" if len(doubtful) == 1 else "are"
+    return f" The latency of {' and of '.join(doubtful)} {plural} unstable: do not rely on this."
 
 
 def _best_quality(group: ModelGroup, rows: Sequence[RunRow]) -> Card | None:

@@ -8,12 +8,14 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgepack.toolchain.report.comparison_section import comparison_section
 from edgepack.toolchain.report.details import QUICK_EXPLAINED
 from edgepack.toolchain.report.device_state import device_facts
+from edgepack.toolchain.report.graphs import graphs_at_hand
 from edgepack.toolchain.report.model_section import model_section
 from edgepack.toolchain.report.view import describe, device_rows, group_models, unavailable_configurations
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from edgepack.toolchain.results.schema import RunRecord
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_FIGURE_AND_UNIT = re.compile(r"(?<=\d) (?=(?:%|[numkMG]?(?:s|W|J|Hz)\b|µ[sWJ]|[kM]?/[sJ]|[KMG]iB))")
 _NOTES = (
     "Latency is that of the median window: the one whose median is the middle one of all windows that count. "
     "All windows are kept in the record. Ranges are 95 % intervals.",
@@ -63,9 +66,17 @@ def html_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["tied"] = _tied
     style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
-    page = _page(groups, records, comparisons, title)
+    graphs = graphs_at_hand(records, builds)
+    models = [model_section(group, number, graphs) for number, group in enumerate(groups, start=1)]
+    page = {**_page(groups, records, comparisons, title), "models": models}
     return environment.get_template("report.html.j2").render(page=page, style=Markup(style))  # our own file
+
+
+def _tied(text: str) -> str:
+    """Return a text in which no unit begins a line without its figure."""
+    return _FIGURE_AND_UNIT.sub("\u00a0", text)
 
 
 def _page(
@@ -83,7 +94,6 @@ def _page(
         "emulated": any(record.emulated for record in records),
         "quick": QUICK_EXPLAINED if any(record.spec.quick for record in records) else None,
         "comparisons": [comparison_section(found, n) for n, found in enumerate(comparisons, start=1)],
-        "models": [model_section(group, number) for number, group in enumerate(groups, start=1)],
         "devices": [
             {"name": record.device.name, "emulated": record.emulated, "facts": device_facts(record)}
             for record in device_rows(rows)

@@ -100,5 +100,5 @@ def _table(
 
 def _cell(cell: Cell, numbers: dict[str, int], column: str) -> str:
     text = escape(cell.text) + (f" [{numbers[cell.reason]}]" if cell.reason else "")
-    shows_detail = column in ("p50", "p90", "verdict", "energy") and cell.detail
+    shows_detail = column in ("precision", "p50", "p90", "verdict", "energy") and cell.detail
     return f"{text} ({escape(cell.detail)})" if shows_detail and cell.detail else text

@@ -18,6 +18,9 @@ from edgepack.toolchain.report.view import COLUMNS, TEXT_COLUMNS
 from edgepack.toolchain.results.from_job import RATIO_METRICS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edgepack.converters.graph import Graph
     from edgepack.toolchain.report.summary import BuildSummary
     from edgepack.toolchain.report.view import ModelGroup, RunRow
 
@@ -29,8 +32,14 @@ _WINDOW_PLOTS = 16
 """How many configurations of a whole model have plots of their windows; at least one a run."""
 
 
-def model_section(group: ModelGroup, number: int) -> dict[str, Any]:
-    """Return the section of one model; `number` makes its ids differ from those of others."""
+def model_section(group: ModelGroup, number: int, graphs: Mapping[str, Graph]) -> dict[str, Any]:
+    """Return the section of one model.
+
+    Args:
+        group: The model's runs and builds.
+        number: Makes its ids differ from those of others.
+        graphs: Models at hand, by their SHA-256.
+    """
     anchor = f"model-{number}"
     latency, latency_left_out = latency_plots(group, _MAX_LATENCY_PLOTS)
     throughput, throughput_left_out = throughput_plots(group, _MAX_THROUGHPUT_PLOTS)
@@ -49,7 +58,7 @@ def model_section(group: ModelGroup, number: int) -> dict[str, Any]:
         "throughput_left_out": throughput_left_out,
         "size": size_plot(group),
         "quality": quality_plot(group),
-        "runs": _runs(group, anchor),
+        "runs": _runs(group, anchor, graphs),
         "runs_left_out": max(0, len(group.rows) - _MAX_RUNS),
         "open_runs": len(group.rows) <= _OPEN_RUNS,
         "searches": [_search(build) for build in group.builds if build.search],
@@ -79,11 +88,13 @@ def _energy_row(row: RunRow) -> list[Cell]:
     return [row.cell("precision"), row.cell("device"), *figures]
 
 
-def _runs(group: ModelGroup, anchor: str) -> list[dict[str, Any]]:
+def _runs(group: ModelGroup, anchor: str, graphs: Mapping[str, Graph]) -> list[dict[str, Any]]:
     rows = group.rows[:_MAX_RUNS]
     plots = max(1, _WINDOW_PLOTS // max(1, len(rows)))
     return [
-        run_section(row, group, f"{anchor}-run-{number}", plots=plots)
+        run_section(
+            row, group, f"{anchor}-run-{number}", graph=graphs.get(row.record.model.sha256), plots=plots
+        )
         for number, row in enumerate(rows, start=1)
     ]
 

@@ -17,27 +17,31 @@ from edgepack.toolchain.report.details import (
 from edgepack.toolchain.report.operators import operator_table
 from edgepack.toolchain.report.plots.canvas import color_of
 from edgepack.toolchain.report.plots.power import power_plot
+from edgepack.toolchain.report.plots.roofline import roofline_plot
 from edgepack.toolchain.report.plots.windows import windows_plot
 
 if TYPE_CHECKING:
+    from edgepack.converters.graph import Graph
     from edgepack.toolchain.report.plots.canvas import Plot
     from edgepack.toolchain.report.view import ModelGroup, RunRow
 
 _TEXT_COLUMNS = ("configuration", "verdict")
 
 
-def run_section(row: RunRow, group: ModelGroup, anchor: str, *, plots: int) -> dict[str, Any]:
+def run_section(
+    row: RunRow, group: ModelGroup, anchor: str, *, graph: Graph | None, plots: int
+) -> dict[str, Any]:
     """Return the section of one run.
 
     Args:
         row: The run.
         group: The model that it belongs to, for colours and builds.
         anchor: Beginning of the ids inside the section.
+        graph: Its model; None where it is not at hand.
         plots: How many configurations may have plots of their windows.
     """
     record = row.record
-    build = next((b for b in group.builds if b.package_id == record.package.package_id), None)
-    operators = operator_table(record, build)
+    operators = operator_table(record, graph)
     return {
         "anchor": anchor,
         "label": row.label,
@@ -56,7 +60,9 @@ def run_section(row: RunRow, group: ModelGroup, anchor: str, *, plots: int) -> d
         "plots": _plots(row, group, plots),
         "operators": operators,
         "operator_rows": operators
-        and table(f"{anchor}-operators", operators.columns, operators.rows, left=("operator", "bound")),
+        and table(f"{anchor}-operators", operators.columns, operators.rows, left=("operator", "bound by")),
+        "roofline": roofline_plot(row, group, operators) if operators else None,
+        "no_profile": None if operators else getattr(record.profile, "unavailable", None),
     }
 
 

@@ -9,6 +9,7 @@ from edgepack.converters.artifacts import SearchStep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class BuildSummary:
         worst_tensors: The tensors whose operators add the most noise, worst first.
         kept_precision: Layers kept at another precision, to that precision.
         search: The path that "auto" took; empty otherwise.
+        package: Where the `.epk` lies; None where it is not at hand. A fact of this machine: it is not kept.
     """
 
     name: str
@@ -70,10 +72,11 @@ class BuildSummary:
     worst_tensors: tuple[TensorQuality, ...]
     kept_precision: dict[str, str]
     search: tuple[SearchStep, ...]
+    package: Path | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return this summary as JSON values."""
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if key != "package"}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> BuildSummary:

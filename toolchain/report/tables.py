@@ -99,6 +99,7 @@ def _cell(row: RunRow, column: str, numbers: dict[str, int]) -> Text:
         text.append(f" {sign}", style=_MARK_STYLES[sign])
     if column in ("p50", "p90", "energy") and cell.detail:
         text.append(f"\n{cell.detail}", style="dim")
-    if column == "precision" and row.record.spec.quick:
-        text.append("\nquick", style="yellow")
+    if column == "precision":
+        text.append(f"\n{cell.detail}" if cell.detail else "", style="dim")
+        text.append("\nquick" if row.record.spec.quick else "", style="yellow")
     return text

@@ -15,7 +15,7 @@ from edgepack.toolchain.report.samples import verdict_of
 
 if TYPE_CHECKING:
     from edgepack.toolchain.results.job_record import Configuration
-    from edgepack.toolchain.results.schema import ConfigurationVerdict, RunRecord
+    from edgepack.toolchain.results.schema import RunRecord
 
 NOT_JUDGED = "nobody judged whether it is stable"
 _MARKS = {"stable": "✓", "unstable": "!"}
@@ -23,22 +23,15 @@ MARKS_EXPLAINED = "✓ stable, ! unstable"
 
 
 def verdict_cell(record: RunRecord, place: Configuration | None) -> Cell:
-    """Return the verdict of one configuration: "stable", or "unstable: throttled, drifting"."""
+    """Return the verdict of one configuration: "stable", or "unstable" with the names of its causes."""
+    quick = ["quick"] if record.spec.quick else []
     verdict = verdict_of(record, place) if place else None
     if verdict is None:
         reason = NOT_JUDGED if place else "no configuration ran"
-        return Cell(DASH, reason=reason, detail="quick" if record.spec.quick else None)
-    return Cell(
-        short_verdict(verdict),
-        detail="quick" if record.spec.quick else None,
-        tone="good" if verdict.status == "stable" else "bad",
-    )
-
-
-def short_verdict(verdict: ConfigurationVerdict) -> str:
-    """Return "stable", or "unstable: " and the causes by their names."""
+        return Cell(DASH, reason=reason, detail="; ".join(quick) or None)
     causes = ", ".join(dict.fromkeys(reason.code.replace("-", " ") for reason in verdict.reasons))
-    return f"{verdict.status}: {causes}" if causes else verdict.status
+    detail = "; ".join([causes, *quick] if causes else quick)
+    return Cell(verdict.status, detail=detail or None, tone="good" if verdict.status == "stable" else "bad")
 
 
 def mark(record: RunRecord, place: Configuration | None) -> str:

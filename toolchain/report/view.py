@@ -26,6 +26,7 @@ from edgepack.toolchain.report.cells import (
 )
 from edgepack.toolchain.report.energy import energy_cell
 from edgepack.toolchain.report.trust import verdict_cell
+from edgepack.toolchain.results.headline import headline_configuration
 from edgepack.toolchain.results.schema import Metric, UnavailableMetric
 
 if TYPE_CHECKING:
@@ -133,22 +134,11 @@ def precision_rank(precision: str) -> tuple[int, str]:
     return (known.index(precision) if precision in known else len(known), precision)
 
 
-def headline_configuration(record: RunRecord) -> Configuration | None:
-    """Return the smallest batch that ran, with the threads and delegate of the lowest median there."""
-    medians = [
-        (metric.configuration.batch, metric.value, metric.configuration.threads, metric.configuration)
-        for metric in record.metrics
-        if isinstance(metric, Metric) and metric.configuration
-        if (metric.name, metric.aggregation) == ("latency", "p50")
-    ]
-    return min(medians, key=lambda found: found[:3])[3] if medians else None
-
-
 def run_row(record: RunRecord) -> RunRow:
     """Return a run as a row."""
     place = headline_configuration(record)
     cells = (
-        Cell(f"{record.model.precision} · {record.tag}" if record.tag else record.model.precision),
+        Cell(record.model.precision, detail=record.tag),
         Cell(device_label(record), detail=describe(place) if place else None),
         metric_cell(record.find("model_size"), format_bytes),
         quality_cell(record),

@@ -59,11 +59,13 @@ class Plot:
         title: What it shows, as a heading.
         description: The same for those who cannot see it.
         svg: The SVG element.
+        caption: What a reader should take from it; empty where the section says it.
     """
 
     title: str
     description: str
     svg: str
+    caption: str = ""
 
 
 def color_of(precision: str, precisions: Sequence[str]) -> int:

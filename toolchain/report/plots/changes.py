@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgepack.toolchain.report.compare_view import metric_label
 from edgepack.toolchain.report.plots.canvas import BAD, GOOD, INK, MUTED, WARN, Plot, drawing, finish
 from edgepack.toolchain.results.value_text import change_text
 
@@ -44,7 +45,7 @@ def changes_plot(changes: Sequence[MetricChange], name: str) -> Plot | None:
                 axes.plot([limit, limit], [y - 0.36, y + 0.36], color=WARN, lw=2)
                 reach = max(reach, abs(limit))
         axes.axvline(0, color=INK, lw=0.9)
-        axes.set_yticks(range(len(drawn)), [found.key.replace("_", " ") for found in drawn], color=INK)
+        axes.set_yticks(range(len(drawn)), [metric_label(found) for found in drawn], color=INK)
         axes.set_ylim(len(drawn) - 0.4, -0.6)
         axes.set_xlim(-reach * 1.12, reach * 1.12)
         axes.locator_params(axis="x", nbins=5)

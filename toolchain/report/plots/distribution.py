@@ -24,8 +24,7 @@ from edgepack.toolchain.report.plots.canvas import (
     series_color,
     thinned,
 )
-from edgepack.toolchain.report.samples import samples_of
-from edgepack.toolchain.results.median_window import median_window
+from edgepack.toolchain.report.samples import reported_window, samples_of
 from edgepack.toolchain.results.schema import Metric
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 _SHARES = {"p50": 0.5, "p90": 0.9}
 _FAINT_SHARE = 0.4
 _CUT_PERCENTILE = 99.5
+_TAIL = 4
 
 
 def latency_plots(group: ModelGroup, limit: int) -> tuple[list[Plot], int]:
@@ -54,7 +54,7 @@ def latency_plots(group: ModelGroup, limit: int) -> tuple[list[Plot], int]:
 
 
 def _latency(group: ModelGroup, device: str, rows: Sequence[RunRow]) -> Plot:
-    fastest, slowest, said = float("inf"), 0.0, []
+    fastest, slowest, said, shown = float("inf"), 0.0, [], []
     faint_points, strong_points = _budget(rows)
     emulated = " (emulated)" if any(row.record.emulated for row in rows) else ""
     with drawing(height=2.9) as (figure, (axes,)):
@@ -65,7 +65,8 @@ def _latency(group: ModelGroup, device: str, rows: Sequence[RunRow]) -> Plot:
                 _curve(axes, window, faint_points, color=color, lw=0.8, alpha=0.35)
             _curve(axes, reported, strong_points, color=color, lw=1.9)
             _intervals(axes, row, color)
-            slowest = max(slowest, float(np.percentile(reported, _CUT_PERCENTILE)))
+            slowest = max(slowest, _edge(reported))
+            shown.append(reported)
             fastest = min(fastest, float(reported[0]))
             said.append(_said(row))
         margin = slowest - fastest or slowest * 0.05 or 1.0
@@ -94,10 +95,16 @@ def _windows(row: RunRow) -> tuple[NDArray[np.float64], list[NDArray[np.float64]
     assert row.configuration is not None
     found = samples_of(row.record, row.configuration)
     assert found is not None
-    reported = median_window(found)
+    reported = reported_window(row.record, found)
     others = [window for window in found.accepted if window is not reported]
     ordered = [np.sort(np.asarray(w.samples_ns, dtype=np.float64)) for w in (reported, *others)]
     return ordered[0], ordered[1:]
+
+
+def _edge(ordered: NDArray[np.float64]) -> float:
+    """Return how far the axis goes for a line: most of its tail, but not so far that nothing else is seen."""
+    p90, most = np.percentile(ordered, [90, _CUT_PERCENTILE])
+    return float(min(most, p90 + _TAIL * (p90 - ordered[0])))
 
 
 def _curve(axes: Any, ordered: NDArray[np.float64], points: int, **style: Any) -> None:  # noqa: ANN401

@@ -20,8 +20,8 @@ from edgepack.toolchain.report.plots.canvas import (
     thinned,
 )
 from edgepack.toolchain.report.plots.windows import NS_PER_S, edges
+from edgepack.toolchain.report.samples import reported_window
 from edgepack.toolchain.report.view import describe
-from edgepack.toolchain.results.median_window import median_window
 from edgepack.toolchain.results.window_record import PowerReading
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def power_plot(row: RunRow, group: ModelGroup, found: ConfigurationSamples) -> P
     color = series_color(row.record.model.precision, group.precisions)
     limit = MAX_POINTS // (len(busy) + len(idle))
     with drawing(height=4.1) as (figure, (axes,)):
-        edges([axes], found.windows, origin_ns, median_window(found))
+        edges([axes], found.windows, origin_ns, reported_window(row.record, found))
         for readings, shade in ((busy, color), (idle, GOOD)):
             for reading in readings:
                 if reading.trace and reading.trace.clock_ns:

@@ -30,8 +30,8 @@ from edgepack.toolchain.report.plots.canvas import (
     series_color,
     thinned,
 )
+from edgepack.toolchain.report.samples import reported_window
 from edgepack.toolchain.report.view import describe
-from edgepack.toolchain.results.median_window import median_window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +44,7 @@ NS_PER_S = 1e9
 _PIECES = 40
 _FEW_SAMPLES = 40
 _LABEL_ROOM = 0.035
+_SPIKE = 2
 
 
 def windows_plot(row: RunRow, group: ModelGroup, found: ConfigurationSamples) -> Plot:
@@ -56,7 +57,7 @@ def windows_plot(row: RunRow, group: ModelGroup, found: ConfigurationSamples) ->
     color = series_color(row.record.model.precision, group.precisions)
     where = describe(found)
     with drawing(height=1.1 + 0.68 * sum(panels), panels=panels) as (figure, axes):
-        edges(axes, found.windows, origin_ns, median_window(found))
+        edges(axes, found.windows, origin_ns, reported_window(row.record, found))
         _latency(axes[0], found.windows, origin_ns, color)
         rest = iter(axes[1:])
         if temperatures:
@@ -115,9 +116,17 @@ def _latency(axes: Any, windows: Sequence[Window], origin_ns: int, color: str) -
         low, middle, high = np.array([np.percentile(piece, (10, 50, 90)) for piece in pieces]).T
         axes.fill_between(at, low, high, color=shade, alpha=0.25, lw=0)
         axes.plot(at, middle, color=shade, lw=1.4)
+    _limit(axes, windows)
     duration_axis(axes.yaxis, ticks=4)
-    axes.margins(y=0.12)
     axes.set_ylabel("latency")
+
+
+def _limit(axes: Any, windows: Sequence[Window]) -> None:  # noqa: ANN401
+    """Let no spike of a moment press the medians flat: the axis ends at twice the highest p90 of a window."""
+    low, high = axes.dataLim.intervaly
+    high = min(high, _SPIKE * max(float(np.percentile(window.samples_ns, 90)) for window in windows))
+    margin = 0.12 * (high - low) or 0.1 * high
+    axes.set_ylim(max(0.0, low - margin), high + margin)
 
 
 def _line(
