@@ -58,7 +58,7 @@ def test_drawn_are_the_headline_and_what_needs_a_look():
 def test_facts_of_a_run():
     record = make_full_record(stolen_from="ada@lab", steal_reason="idle for a day")
     facts = dict(run_facts(record))
-    assert facts["pinned to"] == "CPUs 2, 3"
+    assert facts["CPUs"] == "pinned to CPUs 2, 3"
     assert facts["governor"] == "set to performance"
     assert facts["lease"] == "taken from ada@lab: idle for a day"
     assert facts["power"] == "hwmon:ina226, covers the whole supply of the board"

@@ -90,7 +90,7 @@ def test_markdown_says_what_can_be_believed():
     place = headline_configuration(record)
     text = markdown_report([judged(record, place)])
     assert "535 µs (530 to 546 µs)" in text
-    assert "unstable: drifting (quick)" in text
+    assert "unstable (drifting; quick)" in text
     assert f"- **int8 · pi4**: unstable because {WHY}" in text
     assert "Energy is unavailable: no power sensor" in text
     assert "| energy |" in markdown_report([make_full_record()])
@@ -103,7 +103,7 @@ def test_json_holds_the_comparison():
     value = json.loads(json_report([make_record()], (), [comparison]))["comparisons"][0]
     assert value["passed"] is True
     gated = [change for change in value["changes"] if change["gates"]]
-    assert [(change["name"], change["aggregation"]) for change in gated] == [("latency", "p90")]
+    assert [change["metric"] for change in gated] == ["latency_p90"]
     assert gated[0]["gates"][0]["status"] == "passed"
     assert gated[0]["configuration"]["threads"] == 4
 
