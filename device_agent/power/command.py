@@ -158,9 +158,9 @@ class Program:
                 self._said = (self._said + data)[-_KEPT_ERROR_BYTES:]
 
 
-def find(settings: Settings | None) -> list[Found]:
+def find(settings: Settings) -> list[Found]:
     """Return the program that the settings name."""
-    if settings is None or settings.kind != "command":
+    if settings.kind != "command":
         return []
     program = shutil.which(settings.command[0])
     reason = None if program else f"no program {settings.command[0]!r} that may be run"
@@ -174,5 +174,5 @@ def find(settings: Settings | None) -> list[Found]:
 
 def make_source(settings: Settings) -> StreamSource:
     """Return a source of what the program prints."""
-    traits = Traits(late_ns=500_000_000, accuracy=settings.accuracy)
+    traits = Traits(late_ns=500_000_000)
     return StreamSource(lambda: Program(settings.command, traits), traits)

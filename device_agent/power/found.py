@@ -46,6 +46,6 @@ class Found:
             "reason": self.reason,
         }
 
-    def sensor(self) -> Meter:
+    def sensor(self, accuracy: float = 0.0) -> Meter:
         """Return the sensor, ready for its first window."""
-        return Meter(self.name, self.driver, self.covers, self.open())
+        return Meter(self.name, self.driver, self.covers, self.open(), accuracy=accuracy)

@@ -107,9 +107,9 @@ def watts(kind: str, chip: Registers, shunt_ohm: float | None) -> float:
     return volts * (second if shunt_ohm is None else second / shunt_ohm)
 
 
-def find(roots: Roots, settings: Settings | None) -> list[Found]:
+def find(roots: Roots, settings: Settings) -> list[Found]:
     """Return the monitor that the settings name."""
-    if settings is None or settings.kind not in INA_KINDS:
+    if settings.kind not in INA_KINDS:
         return []
     path = roots.dev / f"i2c-{settings.bus}"
     reason = remedy = None
@@ -149,7 +149,6 @@ def make_source(settings: Settings, chip: Registers) -> SampledSource:
     traits = Traits(
         resolution_w=volts * step_a + abs(amperes) * what.voltage_step,
         lag_ns=_INTERVAL_NS,
-        accuracy=settings.accuracy,
     )
     return SampledSource(
         lambda: watts(settings.kind, chip, settings.shunt_ohm),

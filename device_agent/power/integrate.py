@@ -7,8 +7,8 @@ limit, power at the edge is interpolated, else the nearest sample is held.
 Energy counters. The counter is taken as linear between two samples, and read off at both edges; where there
 is no neighbour outside, it goes on at the nearest slope. Only the difference counts.
 
-Coverage. The share of the window that lies between samples no further apart than the gap limit, five times
-the median interval. Held edges and gaps are not covered.
+Coverage. The share of the window that lies between samples no further apart than the gap limit: five times
+the median interval, or a fiftieth of the window if that is more. Held edges and gaps are not covered.
 
 Uncertainty. One standard deviation (k = 1), the root of the sum of squares of, for readings of power:
     resolution  q T / sqrt(12). A reading is uniform within its step q; a constant power gives the same error
@@ -112,7 +112,7 @@ def _integrate_power(
     clock_ns: Sequence[int], watts: Sequence[float], window_ns: tuple[int, int], traits: Traits
 ) -> Integral:
     interval_ns = _median_interval(clock_ns)
-    limit_ns = GAP_INTERVALS * interval_ns
+    limit_ns = _gap_limit_ns(interval_ns, window_ns)
     clock_ns, watts = _without_far_neighbours(clock_ns, watts, window_ns, limit_ns)
     joules = covered_s = rate = 0.0
     gaps_s = [max(clock_ns[0] - window_ns[0], 0) / 1e9, max(window_ns[1] - clock_ns[-1], 0) / 1e9]
@@ -150,7 +150,7 @@ def _integrate_counter(
     clock_ns: Sequence[int], counted_j: Sequence[float], window_ns: tuple[int, int], traits: Traits
 ) -> Integral:
     interval_ns = _median_interval(clock_ns)
-    limit_ns = GAP_INTERVALS * interval_ns
+    limit_ns = _gap_limit_ns(interval_ns, window_ns)
     clock_ns, counted_j = _without_far_neighbours(clock_ns, counted_j, window_ns, limit_ns)
     powers_w = [
         (after - before) / (right - left) * 1e9
@@ -184,6 +184,10 @@ def _integrate_counter(
 
 def _median_interval(clock_ns: Sequence[int]) -> int:
     return int(median(right - left for left, right in zip(clock_ns, clock_ns[1:])))
+
+
+def _gap_limit_ns(interval_ns: int, window_ns: tuple[int, int]) -> int:
+    return max(GAP_INTERVALS * interval_ns, (window_ns[1] - window_ns[0]) // 50)
 
 
 def _without_far_neighbours(

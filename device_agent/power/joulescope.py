@@ -49,7 +49,6 @@ class JoulescopeSource:
             lag_ns=0,
             late_ns=1_000_000_000,
             max_dropped_share=0.001,
-            accuracy=settings.accuracy,
         )
         self._driver: Any = None
         self._path = ""
@@ -126,9 +125,9 @@ class JoulescopeSource:
             driver.subscribe(f"{self._path}/s/sstats/value", "pub", on_block)
 
 
-def find(settings: Settings | None) -> list[Found]:
+def find(settings: Settings) -> list[Found]:
     """Return the instrument, where the settings name one."""
-    if settings is None or settings.kind != "joulescope":
+    if settings.kind != "joulescope":
         return []
     reason = None if _is_installed() else f"the library {_LIBRARY} is not installed"
     path = settings.serial or "usb"

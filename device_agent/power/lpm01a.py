@@ -45,7 +45,6 @@ class Shield:
 
     def __init__(self, settings: Settings) -> None:
         self._rate_hz = settings.rate_hz
-        self._accuracy = settings.accuracy
         text = settings.rate_hz <= _ASCII_UP_TO_HZ
         self._decoder: AsciiDecoder | BinaryDecoder = AsciiDecoder() if text else BinaryDecoder()
         self._port = SerialPort(str(settings.port), _BAUD)
@@ -66,7 +65,6 @@ class Shield:
             late_ns=200_000_000,
             lag_ns=1_000_000_000 // self._rate_hz,
             max_dropped_share=_MAX_DROPPED,
-            accuracy=self._accuracy,
         )
 
     def fileno(self) -> int:
@@ -153,9 +151,9 @@ class Shield:
             raise ValueError(message)
 
 
-def find(settings: Settings | None) -> list[Found]:
+def find(settings: Settings) -> list[Found]:
     """Return the shield that the settings name."""
-    if settings is None or settings.kind != "lpm01a":
+    if settings.kind != "lpm01a":
         return []
     port = str(settings.port)
     reason, remedy = missing_port(port)

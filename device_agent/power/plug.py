@@ -170,9 +170,9 @@ _PARSERS: dict[str, Callable[[dict[str, Any], int], tuple[float, float | None, A
 }
 
 
-def find(settings: Settings | None) -> list[Found]:
+def find(settings: Settings) -> list[Found]:
     """Return the plug that the settings name."""
-    if settings is None or settings.kind not in PLUG_KINDS:
+    if settings.kind not in PLUG_KINDS:
         return []
     plug = Plug(settings)
     reason = None
@@ -192,7 +192,6 @@ def make_source(settings: Settings) -> SampledSource:
         resolution_w=_STEP_W[settings.kind],
         lag_ns=_LAG_NS,
         min_window_ns=_MIN_WINDOW_NS,
-        accuracy=settings.accuracy,
     )
     return SampledSource(
         plug.read, traits, interval_ns=_INTERVAL_NS, objection=plug.objection, calibrate=False

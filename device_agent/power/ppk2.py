@@ -66,7 +66,6 @@ class Kit:
 
     def __init__(self, settings: Settings) -> None:
         self._supply_v = (settings.source_mv or 0) / 1000
-        self._accuracy = settings.accuracy
         self._port = SerialPort(str(settings.port), _BAUD)
         try:
             self._decoder = WordDecoder(self._set_up(settings), self._supply_v)
@@ -86,7 +85,6 @@ class Kit:
             resolution_w=self._decoder.coarsest_step_a * self._supply_v or None,
             late_ns=100_000_000,
             max_dropped_share=_MAX_DROPPED,
-            accuracy=self._accuracy,
         )
 
     def fileno(self) -> int:
@@ -151,9 +149,9 @@ class Kit:
             self._pending.clear()
 
 
-def find(settings: Settings | None) -> list[Found]:
+def find(settings: Settings) -> list[Found]:
     """Return the kit that the settings name."""
-    if settings is None or settings.kind != "ppk2":
+    if settings.kind != "ppk2":
         return []
     reason, remedy = missing_port(str(settings.port))
     return [

@@ -10,6 +10,7 @@ Memory is bounded: `capacity` samples of 16 bytes each. A window whose samples h
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .samples import DEFAULT_CAPACITY, Samples
@@ -28,11 +29,20 @@ class Recorder:
         covers: What the rail covers and what it does not see.
         source: Delivers the samples.
         capacity: The number of samples kept; 2**20 are 17 minutes at 1 kHz.
+        accuracy: Relative error of the sensor's gain, where the user states it.
     """
 
     def __init__(
-        self, name: str, driver: str, covers: str, source: Source, *, capacity: int = DEFAULT_CAPACITY
+        self,
+        name: str,
+        driver: str,
+        covers: str,
+        source: Source,
+        *,
+        capacity: int = DEFAULT_CAPACITY,
+        accuracy: float = 0.0,
     ) -> None:
+        self._accuracy = accuracy
         self.identity = {"sensor": name, "driver": driver, "covers": covers}
         self._source = source
         self._samples = Samples(capacity)
@@ -60,7 +70,7 @@ class Recorder:
             from_ns: The window's start, CLOCK_MONOTONIC of this machine.
             to_ns: Its end. Where it lies at the present, samples that are still on their way are awaited.
         """
-        traits = self._source.traits
+        traits = replace(self._source.traits, accuracy=self._accuracy)
         self._samples.wait_for(to_ns, (traits.late_ns + 20_000_000) / 1e9)
         cut = self._samples.cut(from_ns, to_ns)
         return power_value(self.identity, traits, cut, (from_ns, to_ns), self._source.objection)

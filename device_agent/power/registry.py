@@ -56,25 +56,31 @@ def choose(
     """Return a sensor, ready for its first window.
 
     Args:
-        wanted: "auto", a name as `survey` lists it, or the unique beginning of one.
+        wanted: "auto", a name as `survey` lists it, the unique beginning of one (with or without its
+            driver), or the `kind` of the meter that the settings describe.
         settings: A cabled meter's settings from lab.toml, or None.
         roots: Where to look.
 
     Raises:
         AgentError: `no_power_sensor`: none is usable, or none has this name; `bad_request`: wrong settings.
     """
-    there = _find(roots, parse(settings))
-    chosen = _automatic(there) if wanted == "auto" else _named(wanted, there)
+    checked = parse(settings, wanted)
+    there = _find(roots, checked)
+    meant = bool(checked.kind) and wanted in ("auto", checked.kind)
+    if meant or wanted == "auto":
+        chosen = there[0] if meant else _automatic(there)
+    else:
+        chosen = _named(wanted, there)
     if chosen.reason is not None:
         raise _error(f"The power sensor {chosen.name} cannot be used: {chosen.reason}.", [chosen])
     try:
-        return chosen.sensor()
+        return chosen.sensor(checked.accuracy)
     except (OSError, NoReadingError, SensorGoneError) as err:
         message = f"The power sensor {chosen.name} cannot be used: {err}."
         raise AgentError("no_power_sensor", message, chosen.remedy or _NO_SENSOR) from err
 
 
-def _find(roots: Roots, settings: Settings | None) -> list[Found]:
+def _find(roots: Roots, settings: Settings) -> list[Found]:
     return [
         *command.find(settings),
         *plug.find(settings),
@@ -101,6 +107,7 @@ def _automatic(there: list[Found]) -> Found:
 def _named(wanted: str, there: list[Found]) -> Found:
     exact = [found for found in there if found.name == wanted]
     fitting = exact or [found for found in there if found.name.startswith(wanted)]
+    fitting = fitting or [found for found in there if found.name.split(":", 1)[-1].startswith(wanted)]
     whole = [found for found in fitting if all(one.name.startswith(found.name) for one in fitting)]
     if len(fitting) == 1 or whole:
         return (whole or fitting)[0]

@@ -42,13 +42,14 @@ class Meter:
         driver: Which reader it is.
         covers: What the rail covers and what it does not see.
         source: Delivers the samples. It rests between windows where resting saves something.
+        accuracy: Relative error of the sensor's gain, where the user states it.
     """
 
-    def __init__(self, name: str, driver: str, covers: str, source: Source) -> None:
+    def __init__(self, name: str, driver: str, covers: str, source: Source, *, accuracy: float = 0.0) -> None:
         self.name = name
         self.driver = driver
         self.covers = covers
-        self._recorder = Recorder(name, driver, covers, source)
+        self._recorder = Recorder(name, driver, covers, source, accuracy=accuracy)
         self._source = source
         self._from_ns: int | None = None
 

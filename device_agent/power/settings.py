@@ -6,7 +6,10 @@
     kind = "ppk2"                                    port = "/dev/ttyACM0", source_mv, mode ("ampere")
     kind = "lpm01a"                                  port = "/dev/ttyACM0", source_mv, rate_hz (1000)
     kind = "joulescope"                              serial (where several are plugged in)
-    any kind                                         accuracy (relative error of the gain, such as 0.01)
+    any kind, and any sensor of the device itself    accuracy (relative error of the gain, such as 0.01)
+
+`kind` may be left out where the sensor's name says it ("shelly", "plug:shelly", "ppk2"), or where there is a
+`command`.
 
 Every value is checked: type, range, length. A key that a kind does not know is an error.
 """
@@ -55,7 +58,7 @@ class Settings:
     """A meter's settings, checked. What its kind does not need is None.
 
     Attributes:
-        kind: Which meter it is.
+        kind: Which meter it is; empty where a sensor of the device itself is meant.
         host: Name or address of a plug.
         port: TCP port of a plug, or device file of a serial meter.
         channel: Which switch of a plug.
@@ -70,7 +73,7 @@ class Settings:
         accuracy: Relative error of the gain; enters the uncertainty.
     """
 
-    kind: str
+    kind: str = ""
     host: str | None = None
     port: int | str | None = None
     channel: int = 0
@@ -85,30 +88,46 @@ class Settings:
     accuracy: float = 0.0
 
 
-def parse(raw: dict[str, Any] | None) -> Settings | None:
-    """Return checked settings; None where there are none.
+def parse(raw: dict[str, Any] | None, wanted: str = "auto") -> Settings:
+    """Return checked settings.
+
+    Args:
+        raw: As they come from lab.toml; None or empty where there are none.
+        wanted: The sensor's name, which can say the kind.
 
     Raises:
         AgentError: `bad_request`, naming the key.
     """
-    if not raw:
-        return None
-    if not isinstance(raw, dict):
+    if raw is not None and not isinstance(raw, dict):
         raise _wrong("power", raw, "a table")
-    given = dict(raw)
-    if "kind" not in given and "command" in given:
-        given["kind"] = "command"
+    given = dict(raw or {})
+    kind = _kind_by_name(wanted, given)
+    if kind:
+        given.setdefault("kind", kind)
+    if set(given) <= {"accuracy"}:
+        return Settings(**{key: _CHECKS[key](value) for key, value in given.items()})
     kind = given.get("kind")
     if kind not in _TAKES:
         raise _wrong("kind", kind, f"one of {', '.join(sorted(_TAKES))}", _nearest(str(kind), _TAKES))
     known = {"kind", "accuracy", *_TAKES[kind]}
-    for key, value in given.items():
+    for key in given:
         if key not in known:
-            raise _wrong(str(key)[:40], value, f"no such key for {kind}", _nearest(str(key), known))
+            message = (
+                f"power setting {str(key)[:40]!r}: {kind} has no such setting.{_nearest(str(key), known)}"
+            )
+            raise AgentError("bad_request", message, _remedy(str(key)[:40]))
     for key in _NEEDS[kind]:
         if key not in given:
-            raise _wrong(key, None, f"a value, which {kind} needs")
+            raise _wrong(key, None, f"a value ({kind} needs it)")
     return Settings(**{key: _checked(kind, key, value) for key, value in given.items()})
+
+
+def _kind_by_name(wanted: str, given: dict[str, Any]) -> str | None:
+    """Return the kind that a sensor's name says; a chip's name alone may mean its kernel driver."""
+    if "command" in given:
+        return "command"
+    kind = wanted[len("plug:") :] if wanted.startswith("plug:") else wanted
+    return kind if kind in _TAKES and (kind not in INA_KINDS or "bus" in given) else None
 
 
 def _checked(kind: str, key: str, value: Any) -> Any:
@@ -184,5 +203,9 @@ def _nearest(word: str, words: Any) -> str:
 
 def _wrong(key: str, value: Any, wanted: str, hint: str = "") -> AgentError:
     found = "nothing" if value is None else repr(value)[:80]
-    message = f"power setting {key!r}: {found} found, {wanted} expected.{hint}"
-    return AgentError("bad_request", message, f"Correct `{key}` in `[devices.NAME.power]` of lab.toml.")
+    message = f"power setting {key!r}: {wanted} expected, {found} found.{hint}"
+    return AgentError("bad_request", message, _remedy(key))
+
+
+def _remedy(key: str) -> str:
+    return f"Correct `{key}` in `[devices.NAME.power]` of lab.toml."

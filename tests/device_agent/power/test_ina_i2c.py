@@ -183,5 +183,5 @@ def test_no_bus_names_what_enables_it(machine) -> None:
 
 def test_without_settings_no_bus_is_touched(machine, monkeypatch) -> None:
     monkeypatch.setattr(ina_i2c, "I2cChip", lambda *_: pytest.fail("a bus was opened"))
-    assert find(machine.roots, None) == []
+    assert find(machine.roots, Settings()) == []
     assert find(machine.roots, Settings("ppk2")) == []

@@ -233,7 +233,7 @@ def test_a_plug_that_goes_away_in_mid_window(machine, fake, measuring) -> None:
     def away() -> None:
         fake.behaviour = answering(b"", 500)
 
-    found = measuring(sensor, 0.4, away)
+    found = measuring(sensor, 0.4, away, once=True)
     sensor.close()
     assert "lost" in found["unavailable"]
 

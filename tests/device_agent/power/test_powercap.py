@@ -25,7 +25,7 @@ def test_one_package(machine, measuring) -> None:
     machine.write("powercap/intel-rapl-mmio:0", name="package-0", energy_uj=1, max_energy_range_uj=2)
     assert [fact["name"] for fact in survey(machine.roots)] == ["powercap:package-0"]
     sensor = choose("auto", roots=machine.roots)
-    found = measuring(sensor, 0.4, lambda: machine.put(folder / "energy_uj", 3_000_000))
+    found = measuring(sensor, 0.4, lambda: machine.add(folder / "energy_uj", 2_000_000))
     sensor.close()
     assert found["joules"] == pytest.approx(2.0)
     assert found["uncertainty_j"] > 0
@@ -44,9 +44,9 @@ def test_psys_is_preferred_and_packages_are_summed(machine, measuring) -> None:
     ]
 
     def burn() -> None:
-        for folder, uj in zip(folders, (1_500_000, 1_250_000), strict=True):
-            machine.put(folder / "energy_uj", uj)
-        machine.put(psys / "energy_uj", 2_000_000)
+        for folder, uj in zip(folders, (500_000, 250_000), strict=True):
+            machine.add(folder / "energy_uj", uj)
+        machine.add(psys / "energy_uj", 1_000_000)
 
     for name, joules in (("powercap:packages", 0.75), ("auto", None)):
         sensor = choose(name, roots=machine.roots)
@@ -57,9 +57,12 @@ def test_psys_is_preferred_and_packages_are_summed(machine, measuring) -> None:
 
 
 def test_the_counter_wraps_at_its_range(machine, measuring) -> None:
-    folder = zone(machine, "package-0", "0", RANGE_UJ - 300_000)
+    folder = zone(machine, "package-0", "0")
     sensor = choose("powercap", roots=machine.roots)
-    found = measuring(sensor, 0.3, lambda: machine.put(folder / "energy_uj", 200_000))
+    found = {}
+    while "joules" not in found:  # a machine that was too busy to sample tries again
+        machine.put(folder / "energy_uj", RANGE_UJ - 300_000)
+        found = measuring(sensor, 0.3, lambda: machine.put(folder / "energy_uj", 200_000), once=True)
     sensor.close()
     assert found["joules"] == pytest.approx(0.5)
 

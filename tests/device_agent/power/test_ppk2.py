@@ -229,7 +229,7 @@ def test_lost_words_refuse_the_window(machine, kit, measuring) -> None:
 
 def test_a_kit_that_falls_silent(machine, kit, measuring) -> None:
     sensor = choose("ppk2", raw(kit), machine.roots)
-    found = measuring(sensor, 0.4, lambda: setattr(kit, "silent", True))
+    found = measuring(sensor, 0.4, lambda: setattr(kit, "silent", True), once=True)
     sensor.close()
     assert "last sample came" in found["unavailable"]
 

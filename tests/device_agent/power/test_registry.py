@@ -66,9 +66,25 @@ def test_a_cabled_meter_comes_first(everything) -> None:
     sensor.close()
 
 
+def test_the_kind_names_the_meter_that_the_settings_describe(everything) -> None:
+    settings = {"bus": 1, "shunt_ohm": 0.1}
+    with pytest.raises(AgentError, match="power sensor ina:i2c-1:0x40 cannot be used"):
+        choose("ina226", settings, everything.roots)
+    with pytest.raises(AgentError, match=r"power setting 'kind': one of command, .* expected, nothing found"):
+        choose("hwmon:ina226", settings, everything.roots)
+
+
+def test_a_stated_accuracy_enters_the_uncertainty_of_any_sensor(everything, measuring) -> None:
+    sensor = choose("hwmon:ina226", {"accuracy": 0.1}, everything.roots)
+    found = measuring(sensor, 0.3)
+    sensor.close()
+    assert found["uncertainty_j"] == pytest.approx(0.1 * found["joules"], rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("wanted", "name"),
     [
+        ("ina226", "hwmon:ina226"),
         ("hwmon:amdgpu", "hwmon:amdgpu"),
         ("batt", "battery:BAT0"),
         ("hwmon:i", "hwmon:ina226"),

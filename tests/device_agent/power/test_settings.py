@@ -9,8 +9,9 @@ from edgepack.device_agent.power.settings import Settings, parse
 @pytest.mark.parametrize(
     ("raw", "settings"),
     [
-        (None, None),
-        ({}, None),
+        (None, Settings()),
+        ({}, Settings()),
+        ({"accuracy": 0.02}, Settings(accuracy=0.02)),
         ({"kind": "shelly", "host": "192.168.1.5"}, Settings("shelly", host="192.168.1.5")),
         (
             {"kind": "tasmota", "host": "plug-3.lab.example", "port": 8080, "channel": 1},
@@ -38,13 +39,19 @@ def test_what_is_taken(raw, settings) -> None:
     assert parse(raw) == settings
 
 
+@pytest.mark.parametrize("wanted", ["shelly", "plug:shelly"])
+def test_the_sensor_s_name_can_say_the_kind(wanted) -> None:
+    assert parse({"host": "x"}, wanted) == Settings("shelly", host="x")
+
+
 @pytest.mark.parametrize(
     ("raw", "key", "words"),
     [
         (["shelly"], "power", "a table"),
         ({"host": "x"}, "kind", "nothing found"),
+        ({"shunt_ohm": 0.01}, "kind", "nothing found"),
         ({"kind": "shely", "host": "x"}, "kind", "Did you mean 'shelly'?"),
-        ({"kind": "shelly"}, "host", "which shelly needs"),
+        ({"kind": "shelly"}, "host", "shelly needs it"),
         ({"kind": "shelly", "host": "x", "hots": 1}, "hots", "Did you mean 'host'?"),
         ({"kind": "shelly", "host": "http://x/"}, "host", "without scheme"),
         ({"kind": "shelly", "host": "x y"}, "host", "without scheme"),
@@ -57,16 +64,16 @@ def test_what_is_taken(raw, settings) -> None:
         ({"kind": "command", "command": []}, "command", "a list"),
         ({"kind": "command", "command": ["a", 1]}, "command", "a list"),
         ({"kind": "command", "command": ["a"] * 65}, "command", "a list"),
-        ({"kind": "ina226", "bus": 1}, "shunt_ohm", "which ina226 needs"),
+        ({"kind": "ina226", "bus": 1}, "shunt_ohm", "ina226 needs it"),
         ({"kind": "ina226", "bus": 1, "shunt_ohm": 0}, "shunt_ohm", "from 1e-06 to 100"),
         ({"kind": "ina226", "bus": 1, "shunt_ohm": float("nan")}, "shunt_ohm", "from 1e-06 to 100"),
         ({"kind": "ina226", "bus": 1, "shunt_ohm": 1, "address": "0x20"}, "address", "from 64 to 79"),
-        ({"kind": "ina260", "bus": 1, "shunt_ohm": 1}, "shunt_ohm", "no such key for ina260"),
+        ({"kind": "ina260", "bus": 1, "shunt_ohm": 1}, "shunt_ohm", "ina260 has no such setting"),
         ({"kind": "ina260", "bus": "1"}, "bus", "from 0 to 255"),
         ({"kind": "ppk2", "port": "/etc/passwd", "source_mv": 3300}, "port", "below /dev"),
         ({"kind": "ppk2", "port": "/dev/../etc/passwd", "source_mv": 3300}, "port", "below /dev"),
         ({"kind": "ppk2", "port": "/dev/ttyACM0", "source_mv": 5001}, "source_mv", "from 800 to 5000"),
-        ({"kind": "ppk2", "port": "/dev/ttyACM0"}, "source_mv", "which ppk2 needs"),
+        ({"kind": "ppk2", "port": "/dev/ttyACM0"}, "source_mv", "ppk2 needs it"),
         (
             {"kind": "ppk2", "port": "/dev/ttyACM0", "source_mv": 3300, "mode": "amp"},
             "mode",
