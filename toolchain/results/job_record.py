@@ -19,6 +19,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 from edgepack.toolchain.deploy.facts import Checked, Count, DeviceFacts, Positive, Reason, Text
 from edgepack.toolchain.errors import AgentError
 from edgepack.toolchain.results.profile_record import Profile, Roofline
+from edgepack.toolchain.results.upgrade import upgraded_job
 from edgepack.toolchain.results.window_record import MAX_WINDOWS, IdlePower, Unavailable, Window
 
 if TYPE_CHECKING:
@@ -277,11 +278,11 @@ def parse_job_record(data: bytes) -> JobRecord:
         value = json.loads(data, parse_constant=_no_constant)
     except (ValueError, RecursionError) as err:
         _refuse(f"it is not JSON ({err})", err)
-    if not isinstance(value, dict) or value.get("record") != 2:
+    if not isinstance(value, dict) or value.get("record") not in (1, 2):
         found = value.get("record") if isinstance(value, dict) else type(value).__name__
-        _refuse(f"it has version {found!r}; this edgepack reads version 2")
+        _refuse(f"it has version {found!r}; this edgepack reads versions 1 and 2")
     try:
-        return JobRecord.model_validate(value)
+        return JobRecord.model_validate(upgraded_job(value))
     except ValidationError as err:
         first = err.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "record"

@@ -1,4 +1,7 @@
-"""Read run records of earlier versions: JSON values of an old shape in, of today's shape out.
+"""Read records of earlier versions: JSON values of an old shape in, of today's shape out.
+
+Run records lie in people's stores; a job's record waits on its device until the host brings it home,
+which may be after an upgrade of edgepack.
 
 Rules:
     * Nothing is invented: what an old record does not hold is None or unavailable with the reason.
@@ -8,11 +11,15 @@ Rules:
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CURRENT = 2
 OLDEST = 1
 _NO_POWER = "measured by an edgepack that read no power sensor"
+_NOT_THEN = "measured by an edgepack that did not measure it"
 _ENERGY = "energy_per_inference"
 
 
@@ -26,13 +33,28 @@ def upgraded(value: dict[str, Any]) -> dict[str, Any]:
     return _from_version_1(value) if value.get("schema_version") == 1 else value
 
 
+def upgraded_job(value: dict[str, Any]) -> dict[str, Any]:
+    """Return a job record's JSON value in today's shape; `record` is its version, 1 or 2."""
+    if value.get("record") != 1:
+        return value
+    new = {**value, "record": 2, "power_sensor": {"unavailable": _NO_POWER}}
+    new |= {"profile": {"unavailable": _NOT_THEN}, "roofline": {"unavailable": _NOT_THEN}}
+    return _convert(new, "configurations", _configuration)
+
+
 def _from_version_1(old: dict[str, Any]) -> dict[str, Any]:
     """One window a configuration became `windows`; "energy" became "energy_per_inference"."""
     new = {**old, "schema_version": 2, "verdict": None, "power_sensor": {"unavailable": _NO_POWER}}
-    for key, convert in (("configurations", _configuration), ("metrics", _metric)):
-        if isinstance(old.get(key), list):
-            new[key] = [convert(item) if isinstance(item, dict) else item for item in old[key]]
-    return new
+    return _convert(_convert(new, "configurations", _configuration), "metrics", _metric)
+
+
+def _convert(
+    record: dict[str, Any], key: str, convert: Callable[[dict[str, Any]], dict[str, Any]]
+) -> dict[str, Any]:
+    found = record.get(key)
+    if not isinstance(found, list):
+        return record
+    return {**record, key: [convert(item) if isinstance(item, dict) else item for item in found]}
 
 
 def _metric(old: dict[str, Any]) -> dict[str, Any]:

@@ -51,7 +51,8 @@ def test_unknown_fields_are_ignored_and_unknown_facts_are_none():
 @pytest.mark.parametrize(
     ("changes", "where"),
     [
-        ({"record": 1}, "version 1"),
+        ({"record": 3}, "version 3"),
+        ({"record": "1"}, "version '1'"),
         ({"job_id": "../../x"}, "job_id"),
         ({"package_id": "A" * 64}, "package_id"),
         ({"name": "../x"}, "name"),
@@ -127,6 +128,32 @@ def test_outputs_that_are_not_base64():
     job = parse(evaluation={"count": 3, "outputs": [output]})
     with pytest.raises(AgentError, match="not valid base64"):
         job.evaluation.outputs[0].array()
+
+
+def version_1(job):
+    """A job's record as the first agents wrote it: one window a configuration, lying in the configuration."""
+    kept = {key: job[key] for key in job if key not in ("power_sensor", "profile", "roofline", "control")}
+    old = []
+    for found in job["configurations"]:
+        flat = {key: found[key] for key in found if key not in ("windows", "idle", "delegate", "settled")}
+        for key in ("samples_ns", "window_ns", "cpu_ns", "stopped_by"):
+            flat |= {key: found["windows"][0][key]} if "windows" in found else {}
+        old.append(flat)
+    return {**kept, "record": 1, "configurations": old}
+
+
+def test_a_record_that_waited_on_its_device_through_an_upgrade_is_read():
+    new = make_job(make_manifest())
+    job = parse_job_record(json.dumps(version_1(new)).encode())
+    assert job.record == 2
+    first = job.configurations[0]
+    assert [window.samples_ns for window in first.windows] == [
+        new["configurations"][0]["windows"][0]["samples_ns"]
+    ]
+    assert isinstance(first.windows[0].power, Unavailable)
+    assert isinstance(job.power_sensor, Unavailable)
+    assert isinstance(job.configurations[-1], ConfigurationUnavailable)
+    assert job.evaluation.count == 40
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"null", b"{", b"\xff", b'{"record": 2}', b"[" * 100_000])
