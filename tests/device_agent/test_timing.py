@@ -93,10 +93,16 @@ def test_the_time_of_others_is_not_this_process_s() -> None:
 
 def test_counters_that_stand_still_are_no_counters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "_all_cpus_ns", lambda: 1_000_000)
-    busy = window(lambda: sum(range(20_000)), min_seconds=0.3)
-    assert busy["others_cpu_ns"] is None
+    assert window(burn)["others_cpu_ns"] is None
     monkeypatch.setattr(timing, "_all_cpus_ns", lambda: None)
     assert window(lambda: None)["others_cpu_ns"] is None
+
+
+def burn() -> None:
+    """Use the CPU for 20 ms, however long that takes."""
+    end = time.thread_time() + 0.02
+    while time.thread_time() < end:
+        pass
 
 
 def test_others_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,23 +112,40 @@ def test_others_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["others_cpu_ns"] == 3 * 10**9 - found["cpu_ns"]
 
 
-def test_the_warm_up_ends_when_the_latency_has_settled() -> None:
-    found = timing.warm_up(lambda: time.sleep(0.004), SPEC)
+class Model:
+    """A model whose latency changes from run to run, on a clock that only it moves."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, latency_ns: float, factor: float, floor_ns: float
+    ) -> None:
+        self.now = 0
+        self._next = latency_ns
+        self._factor = factor
+        self._floor = floor_ns
+        monkeypatch.setattr(timing, "_clock", lambda: self.now)
+
+    def __call__(self) -> None:
+        self.now += int(self._next)
+        self._next = max(self._floor, self._factor * self._next)
+
+
+def test_the_warm_up_ends_when_the_latency_has_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It falls from 12 ms to 6 ms by 1 % a run, in 70 runs; three blocks of 50 ms follow."""
+    found = timing.warm_up(Model(monkeypatch, 12e6, 0.99, 6e6), SPEC)
     assert found["settled"] is True
-    assert found["warmup_runs"] >= 15
+    assert 75 <= found["warmup_runs"] <= 110
     assert found["warmup_ns"] < 1_900_000_000
 
 
-def test_a_latency_that_keeps_falling_has_not_settled() -> None:
-    pause = [0.012]
-
-    def faster() -> None:
-        time.sleep(pause[0])
-        pause[0] *= 0.99
-
-    found = timing.warm_up(faster, {**SPEC, "warmup_max_seconds": 0.4})
+def test_a_latency_that_keeps_falling_has_not_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = timing.warm_up(Model(monkeypatch, 12e6, 0.99, 0), {**SPEC, "warmup_max_seconds": 0.4})
     assert found["settled"] is False
-    assert 400_000_000 <= found["warmup_ns"] < 700_000_000
+    assert 400_000_000 <= found["warmup_ns"] < 420_000_000
+
+
+def test_a_slow_model_settles_in_three_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = timing.warm_up(Model(monkeypatch, 3e9, 1.0, 0), {**SPEC, "warmup_max_seconds": 30.0})
+    assert (found["settled"], found["warmup_runs"]) == (True, 3)
 
 
 def test_the_warm_up_reaches_its_minima_and_ends_at_its_maximum() -> None:
