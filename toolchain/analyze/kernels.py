@@ -198,7 +198,8 @@ def _steps(
     kind = _kind(kernels[j])
     if not done and (gain := _fit(operator.op, kind, kernels[j])):
         yield (i, True, j + 1), gain, operator.index
-    if kind in _HELPERS or (done and kind in _AFTERWARDS):
+    computing = done or operator.op not in _FUSED_AWAY  # what is dropped needs no help
+    if (kind in _HELPERS and computing) or (kind in _AFTERWARDS and done):
         yield after, _LATE_HELPER if done and kind in _HELPERS else _HELPER, operator.index
 
 

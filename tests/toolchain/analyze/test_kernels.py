@@ -48,9 +48,14 @@ def test_one_kernel_an_operator(draft):
 def test_helpers_go_to_the_operator_that_they_help(draft):
     graph = chain(draft, "ADD", "CONV_2D", "RESHAPE", "FULLY_CONNECTED")
     assert owners(graph, "Add (ND)", CLAMP, IGEMM, RESHAPE, RESHAPE, GEMM) == (
-        [["Add (ND)", CLAMP], [IGEMM], [RESHAPE, RESHAPE], [GEMM]],
+        [["Add (ND)", CLAMP], [IGEMM], [RESHAPE], [RESHAPE, GEMM]],
         [],
     )
+
+
+def test_what_is_dropped_gets_no_helper(draft):
+    graph = chain(draft, "CONV_2D", "DEQUANTIZE", "FULLY_CONNECTED")
+    assert owners(graph, IGEMM, RESHAPE, GEMM) == ([[IGEMM], [], [RESHAPE, GEMM]], [])
 
 
 def test_fused_operators_have_no_time_of_their_own(draft):
