@@ -19,10 +19,11 @@ Limits = Annotated[dict[str, str], Field(max_length=64)]
 
 
 class GateSection(Section):
-    """`[gate]`: metric to limit; `max`: may not lie above, `min`: not below."""
+    """`[gate]`: metric to limit; `max`: may not lie above, `min`: not below; `strict`: noise is no excuse."""
 
     max: Limits = Field(default_factory=dict)
     min: Limits = Field(default_factory=dict)
+    strict: bool = False
 
     @field_validator("max", "min")
     @classmethod
@@ -37,5 +38,6 @@ class GateSection(Section):
 
     def gates(self) -> tuple[Gate, ...]:
         """Return the limits as gates."""
-        found = [parse_gate("max", f"{metric}={limit}") for metric, limit in self.max.items()]
-        return (*found, *(parse_gate("min", f"{metric}={limit}") for metric, limit in self.min.items()))
+        upper = [parse_gate("max", f"{key}={limit}", strict=self.strict) for key, limit in self.max.items()]
+        lower = [parse_gate("min", f"{key}={limit}", strict=self.strict) for key, limit in self.min.items()]
+        return (*upper, *lower)

@@ -104,6 +104,9 @@ def test_the_gate_table_is_read_and_checked(tmp_path: Path) -> None:
     assert [gate.text for gate in gates] == [
         "--max latency_p90=+5%", "--max latency_p50[*]=20ms", "--min accuracy=-0.5pp",
     ]  # fmt: skip
+    assert not any(gate.strict for gate in gates)
+    file.write_text('strict = true\nmax = { latency_p90 = "+5%" }\n')
+    assert [gate.strict for gate in validate(read_toml(file), GateSection, path=file).gates()] == [True]
     file.write_text('max = { latency_p90 = "five" }\n')
     with pytest.raises(ProjectError, match="is not a limit"):
         validate(read_toml(file), GateSection, path=file)

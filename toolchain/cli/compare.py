@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 @click.argument("new", required=False)
 @click.option("--max", "maxima", multiple=True, metavar="METRIC=LIMIT", help="May not lie above. Repeatable.")
 @click.option("--min", "minima", multiple=True, metavar="METRIC=LIMIT", help="May not lie below. Repeatable.")
+@click.option("--strict", is_flag=True, help="Beyond a limit fails, also where it may be noise.")
 @click.option(
     "--save-baseline",
     type=click.Path(path_type=Path),
@@ -50,6 +52,7 @@ def command(
     new: str | None,
     maxima: tuple[str, ...],
     minima: tuple[str, ...],
+    strict: bool,
     save_baseline: Path | None,
     name: str | None,
     target: str | None,
@@ -78,11 +81,11 @@ def command(
     if new is None:
         message = "Missing argument 'NEW' (or --save-baseline FILE)."
         raise click.UsageError(message)
-    gates = [*_gates("max", maxima), *_gates("min", minima)]
+    gates = [*_gates("max", maxima), *_gates("min", minima)] or project_gates(project)
     result = compare_runs(
         base,
         new,
-        gates=gates or project_gates(project),
+        gates=[replace(gate, strict=gate.strict or strict) for gate in gates],
         choice=choice,
         min_effect=min_effect / 100,
         store=store,

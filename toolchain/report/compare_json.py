@@ -62,6 +62,7 @@ def _change(change: MetricChange) -> dict[str, Any]:
                 "gate": each.gate.text,
                 "limit": asdict(each.gate.limit),
                 "status": each.status,
+                "undecided": each.undecided,
                 "message": each.message,
             }
             for each in change.gates

@@ -113,7 +113,8 @@ def verdict_text(result: Comparisons) -> str:
     bad = [gate.status for comparison in result.comparisons for _, gate in comparison.gates]
     failed, errors = bad.count("failed"), bad.count("error") + len(result.only_base)
     if not failed and not errors:
-        return f"Passed: {count} gate{'' if count == 1 else 's'} kept."
+        unsure = f", {result.undecided} of them undecided (see the notes)" if result.undecided else ""
+        return f"Passed: {count} gate{'' if count == 1 else 's'} kept{unsure}."
     parts = [f"{failed} failed"] if failed else []
     parts += [f"{errors} could not be judged"] if errors else []
     return f"Failed: of {count} gate{'' if count == 1 else 's'}, {' and '.join(parts)}."
@@ -142,7 +143,10 @@ def gate_text(change: MetricChange) -> str:
     order = ("error", "failed", "passed")
     words = {"error": "NOT JUDGED", "failed": "FAILED", "passed": "passed"}
     results = sorted(change.gates, key=lambda result: order.index(result.status))
-    return "; ".join(f"{words[result.status]} {_limit(result.gate.text)}" for result in results)
+    return "; ".join(
+        f"{'undecided' if result.undecided else words[result.status]} {_limit(result.gate.text)}"
+        for result in results
+    )
 
 
 def _p_text(p_value: float) -> str:
@@ -177,5 +181,5 @@ def _row(comparison: Comparison, change: MetricChange) -> ChangeRow:
         interval = interval_text(change.low, change.high, is_points=change.is_points)
     figures = [value_text(v, change.unit) if v is not None else DASH for v in (change.base, change.new)]
     cells = (label, *figures, by, interval, change.finding, gate_text(change))
-    noise = next((r.message for r in change.gates if r.status == "passed" and "noise" in r.message), None)
-    return ChangeRow(change, cells, noise or change.reason)
+    unsure = next((result.message for result in change.gates if result.undecided), None)
+    return ChangeRow(change, cells, unsure or change.reason)

@@ -141,6 +141,11 @@ class Comparisons:
     gates: tuple[Gate, ...] = ()
 
     @property
+    def undecided(self) -> int:
+        """How many gates passed although the figure is beyond the limit, because that may be noise."""
+        return sum(result.undecided for each in self.comparisons for _, result in each.gates)
+
+    @property
     def passed(self) -> bool:
         """Whether every gate could be judged and was kept on every run of BASE."""
         complete = not (self.gates and self.only_base)

@@ -5,6 +5,7 @@ Rules:
       beyond the noise: two identical runs pass, a slowdown of twice the limit fails (`benchmarks/gate.py`).
     * A figure without noise of measurement (a size, the quality on a given set) is held against the limit as
       it is, and so is one that nothing can test.
+    * What passes only because of the noise is `undecided`, and said to be; a strict gate fails there.
     * A gate that cannot be judged is an error, never a pass.
     * Without `[…]` a gate stands on the headline configuration: one question, one answer.
 """
@@ -95,6 +96,7 @@ class Gate:
         limit: The limit.
         place: The configurations; None for the headline configuration.
         text: As it was written, such as "--max latency_p90=+5%".
+        strict: Whether it fails beyond the limit also where the change is inside the noise.
     """
 
     bound: Bound
@@ -102,6 +104,7 @@ class Gate:
     limit: Limit
     place: Place | None
     text: str
+    strict: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,15 +115,22 @@ class GateResult:
         gate: The gate.
         status: "error" where it could not be judged.
         message: With the figures.
+        undecided: It passed although the figure is beyond the limit, because that may be noise.
     """
 
     gate: Gate
     status: Literal["passed", "failed", "error"]
     message: str
+    undecided: bool = False
 
 
-def parse_gate(bound: Bound, text: str) -> Gate:
+def parse_gate(bound: Bound, text: str, *, strict: bool = False) -> Gate:
     """Return the gate in a text such as "latency_p90=+5%" or "latency_p50[batch=4,threads=2]=20ms".
+
+    Args:
+        bound: Whether NEW may not lie above or below.
+        text: The gate.
+        strict: Whether it fails beyond the limit also where the change is inside the noise.
 
     Raises:
         ProjectError: It is not a gate.
@@ -130,7 +140,7 @@ def parse_gate(bound: Bound, text: str) -> Gate:
         _refuse(f"{text[:_MAX_TEXT]!r} is not METRIC=LIMIT")
     metric = ALIASES.get(match["metric"], match["metric"])
     place = None if match["where"] is None else _parse_place(match["where"])
-    return Gate(bound, metric, _parse_limit(match["limit"]), place, f"--{bound} {text.strip()}")
+    return Gate(bound, metric, _parse_limit(match["limit"]), place, f"--{bound} {text.strip()}", strict)
 
 
 def judge(gate: Gate, change: MetricChange) -> GateResult:
@@ -152,7 +162,7 @@ def judge(gate: Gate, change: MetricChange) -> GateResult:
     if not _beyond(gate, by):
         return GateResult(gate, "passed", f"{text}, limit {gate.limit.text}")
     if _needs_proof(gate, change) and not _worse(gate, change):
-        return GateResult(gate, "passed", f"{text} is beyond {gate.limit.text}, but inside the noise")
+        return _undecided(gate, text)
     return GateResult(gate, "failed", f"{text}, limit {gate.limit.text}")
 
 
@@ -161,9 +171,14 @@ def _judge_value(gate: Gate, change: MetricChange, new: float) -> GateResult:
     sure = change.new_low if gate.bound == "max" else change.new_high
     if not _beyond(gate, new):
         return GateResult(gate, "passed", f"{text}, limit {gate.limit.text}")
-    if not change.exact and sure is not None and not _beyond(gate, sure):
-        return GateResult(gate, "passed", f"{text} is beyond {gate.limit.text}, but not beyond the noise")
+    if not gate.strict and not change.exact and sure is not None and not _beyond(gate, sure):
+        return _undecided(gate, text)
     return GateResult(gate, "failed", f"{text}, limit {gate.limit.text}")
+
+
+def _undecided(gate: Gate, text: str) -> GateResult:
+    message = f"{text} is beyond {gate.limit.text}, but inside the noise: measure more windows"
+    return GateResult(gate, "passed", message, undecided=True)
 
 
 def _beyond(gate: Gate, value: float) -> bool:
@@ -179,7 +194,7 @@ def _needs_proof(gate: Gate, change: MetricChange) -> bool:
     Not where nothing tests it, and not where the limit demands an improvement: that one has to be shown.
     """
     demands_improvement = gate.limit.amount < 0 if gate.bound == "max" else gate.limit.amount > 0
-    return change.p_value is not None and not change.exact and not demands_improvement
+    return not gate.strict and change.p_value is not None and not change.exact and not demands_improvement
 
 
 def _worse(gate: Gate, change: MetricChange) -> bool:

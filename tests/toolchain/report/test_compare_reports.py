@@ -16,7 +16,7 @@ from edgepack.toolchain.report.compare_tables import comparison_table
 from edgepack.toolchain.report.junit import junit_xml
 from edgepack.toolchain.results.change import Comparisons
 from edgepack.toolchain.results.compare import compare
-from edgepack.toolchain.results.gates import Gate, parse_gate
+from edgepack.toolchain.results.gates import Gate, judge, parse_gate
 from tests.toolchain.records import make_configuration, make_record
 
 PLACES = ((1, 1), (1, 4), (2, 4))
@@ -118,6 +118,20 @@ def test_colour_only_beyond_the_noise() -> None:
 def test_a_narrow_terminal_loses_no_figure(width: int) -> None:
     text = "".join(shown(result(1.1, GATES), width=width).split())
     assert "FAILED" in text and "+10.0%" in text
+
+
+def test_a_gate_that_noise_let_pass_is_undecided_and_says_so() -> None:
+    found = result(1.1, GATES[:1])
+    (comparison,) = found.comparisons
+    wide = tuple(replace(change, low=-0.1, high=0.3, gates=()) for change in comparison.changes)
+    wide = tuple(
+        replace(each, gates=(judge(GATES[0], each),)) if each.key == "latency_p90" else each for each in wide
+    )
+    found = replace(found, comparisons=(replace(comparison, changes=wide),))
+    text = shown(found)
+    assert "undecided max +5%" in text and "inside the noise: measure more windows" in text
+    assert "Passed: 3 gates kept, 3 of them undecided (see the notes)." in text
+    assert checked(junit_xml(found)).get("failures") == "0"
 
 
 def test_runs_without_a_partner_are_named() -> None:

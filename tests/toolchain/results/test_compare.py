@@ -74,7 +74,7 @@ def test_a_change_inside_the_noise_is_said_to_be() -> None:
     change = found(compare(base, new, [parse_gate("max", "latency_p50=+0%")]), "latency_p50")
     assert change.finding == "inside the noise"
     assert change.low is not None and change.high is not None and change.low < 0 < change.high
-    assert change.gate is None or change.gate.status == "passed"
+    assert change.gate is not None and change.gate.status == "passed" and change.gate.undecided
 
 
 def test_sure_but_tiny_is_negligible() -> None:

@@ -98,7 +98,8 @@ def test_a_measured_metric_fails_only_beyond_limit_and_noise() -> None:
     assert status("max", "latency_p90=+10%", P90) == "passed"
     noisy = replace(P90, low=-0.02, high=0.2, p_value=0.1)
     result = judge(parse_gate("max", "latency_p90=+5%"), noisy)
-    assert result.status == "passed" and "inside the noise" in result.message
+    assert result.status == "passed" and result.undecided and "inside the noise" in result.message
+    assert judge(parse_gate("max", "latency_p90=+5%", strict=True), noisy).status == "failed"
     better = replace(P90, change=-0.08, low=-0.1, high=-0.06)
     assert status("max", "latency_p90=+5%", better) == "passed"
 
@@ -133,6 +134,8 @@ def test_an_improvement_that_is_demanded_must_be_shown() -> None:
 def test_a_value_may_reach_into_the_noise_of_the_figure_itself() -> None:
     assert status("max", "latency_p90=1ms", P90) == "failed"
     assert status("max", "latency_p90=1ms", replace(P90, new_low=0.99e6, new_high=1.2e6)) == "passed"
+    strict = parse_gate("max", "latency_p90=1ms", strict=True)
+    assert judge(strict, replace(P90, new_low=0.99e6, new_high=1.2e6)).status == "failed"
     assert status("max", "latency_p90=1ms", replace(P90, new_low=1.01e6, new_high=1.2e6)) == "failed"
     assert status("min", "accuracy=90%", replace(TOP1, new_low=0.8, new_high=0.95)) == "failed"
 
