@@ -127,6 +127,23 @@ def deploy_and_bench(
     return results
 
 
+def deploy_and_start(
+    path: Path,
+    device: Device,
+    lab: Lab,
+    bench: Bench,
+    signers: str | None,
+    report: Report,
+    cancellation: Cancellation,
+) -> StartedJob:
+    """Deploy a package to a device and leave its benchmark to the device."""
+    contention = bench.request.contention
+    deploy(
+        path, device, lab, signers=signers, report=report, cancellation=cancellation, contention=contention
+    )
+    return start_bench(path, device, lab, bench, report, cancellation)
+
+
 def _prefixed(report: Report, package: str) -> Report:
     """Name the package before each stage; "connect" stays as it is, for the fleet listens for it."""
 

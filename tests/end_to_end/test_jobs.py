@@ -181,3 +181,11 @@ def test_cancel_and_remove(shell: Shell, lab: Path, packages: Packages) -> None:
     shell.edgepack("jobs", "remove", listed["job_id"], "--device", "pi").failed(9, "was not brought home")
     shell.edgepack("jobs", "remove", listed["job_id"], "--device", "pi", "--discard-record").ok()
     assert jobs(shell) == []
+
+
+def test_run_detached_is_one_package_a_device(project: Shell) -> None:
+    options = ("--device", "local", *QUICK_BENCH[:3], "--threads", "1", "--batches", "1", "--detach")
+    project.edgepack("run", "-p", "int8", "-p", "float32", *options).failed(10, "one benchmark a device")
+    (job,) = project.edgepack("run", "-p", "int8", *options, "--json").ok().document["jobs"]
+    done = project.edgepack("collect", "--device", "local", "--wait", "--json").ok().document["runs"]
+    assert [record["run_id"].startswith(job["job_id"]) for record in done] == [True]
