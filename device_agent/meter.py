@@ -47,14 +47,14 @@ class Meter:
         """End the window and return its power, or why there is none."""
         if self._sensor is None:
             return dict(self.about)
-        try:
-            power: dict[str, Any] = self._sensor.end()
-        except (AgentError, OSError) as err:
-            power = {}
-            self._failure = self._failure or f"the sensor failed when the window ended: {err}"
-        if self._failure:
-            return {"sensor": self.about["name"], "unavailable": self._failure}
-        return power
+        if self._failure is None:
+            try:
+                power: dict[str, Any] = self._sensor.end()
+            except (AgentError, OSError) as err:
+                self._failure = f"the sensor failed when the window ended: {err}"
+            else:
+                return power
+        return {"sensor": self.about["name"], "unavailable": self._failure}
 
     def over(self, seconds: float) -> dict[str, Any]:
         """Return the power of the next seconds, in which nothing runs."""

@@ -52,6 +52,7 @@ def test_a_sensor_that_fails_costs_its_window_and_nothing_else(when: str) -> Non
     found = meter.end()
     assert found["sensor"] == "fake:1"
     assert "No such device" in found["unavailable"]
+    assert sensor.calls == ["begin", "end"][: 1 + (when == "end")], "what has not begun is not ended"
     sensor.failures.clear()
     meter.begin()
     assert meter.end()["joules"] == 1.0, "the next window is whole again"
