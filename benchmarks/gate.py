@@ -1,10 +1,10 @@
 """How often `edgepack compare` fails two runs of the same package, and how often it lets a slower one pass.
 
-    python -m benchmarks gate [MODEL.tflite] [--pairs 100] [--seconds 0.2] [--slowdown 10] [--limit 5]
-                              [--keep FOLDER | --runs FOLDER]
+    python -m benchmarks gate [MODEL.tflite] [--pairs 100] [--windows 5] [--seconds 0.2]
+                              [--slowdown 10] [--limit 5] [--keep FOLDER | --runs FOLDER]
 
 The model is built as the user's would be, installed on the device `local`, and measured by `edgepack.bench`
-again and again, in five windows, one process each. Every two runs are compared, once as they are (a gate that
+again and again, each run in a process of its own. Every two runs are compared, once as they are (a gate that
 fails is a false alarm), and once with every sample of the second run made slower: real measurements with an
 exact slowdown. Shown are the rates with Wilson's 95 % interval, over all pairs and over those whose runs were
 both judged stable, and how the rates move with the slowdown. `--keep` writes the runs, `--runs` judges kept
@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("model", type=Path, nargs="?", default=MODELS / DEFAULT)
     parser.add_argument("--pairs", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=0.2, help="length of a window")
+    parser.add_argument("--windows", type=int, default=5)
     parser.add_argument("--slowdown", type=float, default=10.0, help="per cent that must be found")
     parser.add_argument("--limit", type=float, default=5.0, help="per cent that the gate allows")
     kept = parser.add_mutually_exclusive_group()
@@ -53,7 +55,8 @@ def main(arguments: list[str] | None = None) -> None:
         leave_out(f"{options.model} does not exist")
     with tempfile.TemporaryDirectory() as folder:
         place(Path(folder))
-        begin(f"{options.model.name}, five windows of {options.seconds:g} s: gates of +{options.limit:g} %")
+        windows = f"{options.windows} windows of {options.seconds:g} s"
+        begin(f"{options.model.name}, {windows}: gates of +{options.limit:g} %")
         records = measure(options, Path(folder))
     show(records, options)
     end()
@@ -75,7 +78,7 @@ def measure(options: argparse.Namespace, folder: Path) -> list[RunRecord]:
             batches=(1,),
             threads=(1,),
             quick=True,
-            windows=5,
+            windows=options.windows,
             min_seconds=options.seconds,
             memory=False,
             evaluation=False,
@@ -111,26 +114,31 @@ def rates(pairs: Sequence[tuple[RunRecord, RunRecord]], metric: str, options: ar
     from edgepack.toolchain.results.compare import compare
     from edgepack.toolchain.results.gates import parse_gate
 
-    gate = parse_gate("max", f"{metric}=+{options.limit:g}%")
     total = len(pairs)
-    false_alarms = sum(fails(base, new, gate) for base, new in pairs)
-    found = sum(fails(base, slower(new, options.slowdown), gate) for base, new in pairs)
-    print(f"    {gate.text}: false alarms {share(false_alarms, total)}")
-    print(f"      slowdown of {options.slowdown:g} % found {share(found, total)}")
+    gate = parse_gate("max", f"{metric}=+{options.limit:g}%")
+    strict = parse_gate("max", f"{metric}=+{options.limit:g}%", strict=True)
+    slowed = [(base, slower(new, options.slowdown)) for base, new in pairs]
+    print(f"    {gate.text}: false alarms {share(ends(pairs, gate)['failed'], total)}")
+    found = ends(slowed, gate)
+    print(f"      slowdown of {options.slowdown:g} %: found {share(found['failed'], total)}")
+    print(f"        undecided, and said to be: {share(found['undecided'], total)}")
+    print(f"      with --strict: false alarms {share(ends(pairs, strict)['failed'], total)}")
+    print(f"        slowdown of {options.slowdown:g} % found {share(ends(slowed, strict)['failed'], total)}")
     said = 0
     for base, new in pairs:
         change = next(change for change in compare(base, new).changes if change.key == metric)
         said += change.finding in ("better", "worse")
     print(f"      without a gate, said to be better or worse though nothing changed: {share(said, total)}")
-    curve = {by: sum(fails(b, slower(n, by), gate) for b, n in pairs) / total for by in CURVE}
+    curve = {by: ends([(b, slower(n, by)) for b, n in pairs], gate)["failed"] / total for by in CURVE}
     print(f"      fails by slowdown: {', '.join(f'{by:g} %: {rate:.0%}' for by, rate in curve.items())}")
 
 
-def fails(base: RunRecord, new: RunRecord, gate: Gate) -> bool:
-    """Return whether the gate fails."""
+def ends(pairs: Sequence[tuple[RunRecord, RunRecord]], gate: Gate) -> Counter[str]:
+    """Return how often the gate ended how: "passed", "undecided" or "failed"."""
     from edgepack.toolchain.results.compare import compare
 
-    return not compare(base, new, [gate]).passed
+    results = [result for pair in pairs for _, result in compare(*pair, [gate]).gates]
+    return Counter("undecided" if result.undecided else result.status for result in results)
 
 
 def slower(record: RunRecord, percent: float) -> RunRecord:
