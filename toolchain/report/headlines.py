@@ -153,8 +153,9 @@ def _caution(rows: Sequence[RunRow]) -> str:
     )
     if not doubtful:
         return ""
-    plural = "is" if len(doubtful) == 1 else "are"
-    return f" The latency of {' and of '.join(doubtful)} {plural} unstable: do not rely on this."
+    names = " and ".join(doubtful)
+    what = f"The latency of {names} is" if len(doubtful) == 1 else f"The latencies of {names} are"
+    return f" {what} unstable: do not rely on this."
 
 
 def _best_quality(group: ModelGroup, rows: Sequence[RunRow]) -> Card | None:

@@ -67,6 +67,7 @@ def html_report(
         lstrip_blocks=True,
     )
     environment.filters["tied"] = _tied
+    environment.filters["more"] = lambda count, what: f"{count} more {what}{' is' if count == 1 else 's are'}"
     style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
     graphs = graphs_at_hand(records, builds)
     models = [model_section(group, number, graphs) for number, group in enumerate(groups, start=1)]

@@ -10,8 +10,12 @@ from html.parser import HTMLParser
 import pytest
 
 from edgepack.toolchain.report.html import html_report
-from tests.toolchain.records import make_record
+from edgepack.toolchain.report.view import headline_configuration
+from edgepack.toolchain.results.compare import compare
+from edgepack.toolchain.results.gates import parse_gate
+from tests.toolchain.records import make_configuration, make_record
 from tests.toolchain.report.builds import make_build
+from tests.toolchain.report.throttled import REJECTED, WHY, judged, make_full_record
 
 _VOID = {"meta", "link", "br", "hr", "img", "input", "path", "use"}
 EVIL = "<script>alert(1)</script>\"'&$\\alpha$ {{ 7*7 }} \u202e \U0001f600"
@@ -67,6 +71,8 @@ def test_it_is_well_formed_and_says_what_was_measured(text):
     shown = " ".join(page.texts)
     for expected in (
         "fashion for rpi",
+        "Run by run",
+        "Windows over time",
         "535 µs",
         "Latency distribution",
         "Size and quality by precision",
@@ -148,22 +154,80 @@ def test_a_run_in_which_nothing_ran():
 def test_one_sample_and_many_runs():
     one = make_record().configurations[0].model_dump() | {"samples_ns": [1000]}
     Page(html_report([make_record(configurations=[one])]))
-    text = html_report([make_record(device=f"pi{n}") for n in range(20)])
-    assert "2 more runs" in text
-    assert "8 more devices" in text
+    small = [make_configuration(1, 1, windows=1)]
+    text = html_report([make_record(device=f"pi{n:02}", configurations=small) for n in range(13)])
+    assert text.count("1 more run is") == 1
+    assert "1 more device is" in text
+
+
+@pytest.fixture(scope="module")
+def full_text():
+    """A page with all that a page can have: an unstable run, power, a profile, a failed gate."""
+    record = make_full_record(stolen_from="ada@lab", steal_reason="idle for a day", minutes=5)
+    doubtful = judged(record, headline_configuration(record))
+    base = make_record(tag="baseline", configurations=[make_configuration(1, 4, scale=0.8)])
+    compared = compare(base, record, [parse_gate("max", "latency_p90=+5%")])
+    other = make_full_record("float32", "qemu", emulated=True)
+    return html_report([doubtful, other], [make_build("int8")], [compared])
+
+
+def test_a_page_says_what_can_be_believed(full_text):
+    page = Page(full_text)
+    shown = " ".join(" ".join(page.texts).split()).replace("\u00a0", " ")
+    for expected in (
+        "Against the baseline a gate failed",
+        "FAILED max +5%",
+        "unstable drifting; quick",
+        f"unstable because {WHY}",
+        f"1 window rejected: {REJECTED}",
+        "Energy and power",
+        "energy per inference",
+        "over idle",
+        "inferences per joule",
+        "The most expensive operators",
+        "SingleStream",
+        "pinned to CPUs 2, 3",
+        "taken from ada@lab: idle for a day",
+        "covers the whole supply of the board",
+        "soft temperature limit (bits 0x80008)",
+        "float32 · qemu (emulated)",
+        "windows over time",
+        "power over time",
+    ):
+        assert expected in shown, expected
+
+
+def test_a_full_page_is_sound(full_text):
+    page = Page(full_text)
+    assert len(page.ids) == len(set(page.ids))
+    assert {link[1:] for link in page.links} <= set(page.ids)
+    svgs = "".join(re.findall(r"<svg.*?</svg>", full_text, re.DOTALL))
+    assert re.findall(r"(?:fill|stroke): #[0-9a-f]{6}", svgs) == []
+
+
+def test_a_run_of_twelve_configurations_stays_small():
+    many = [make_configuration(batch, threads, watts=4.0) for batch in (1, 2, 4, 8) for threads in (1, 2, 4)]
+    assert len(html_report([make_record(configurations=many)])) < 2_000_000
 
 
 @pytest.mark.slow
-def test_it_fits_a_phone(text, tmp_path):
-    """Real chromium at 390 px: the page itself never scrolls sideways."""
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("page", ["text", "full_text"])
+def test_it_fits_the_screen(page, width, request, tmp_path):
+    """Real chromium, all details open: the page itself never scrolls sideways, no text leaves its plot."""
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.skip("chromium is not installed")
-    (tmp_path / "report.html").write_text(text.replace("default-src 'none'; style-src 'unsafe-inline'", ""))
+    html = request.getfixturevalue(page).replace("default-src 'none'; style-src 'unsafe-inline'", "")
+    (tmp_path / "report.html").write_text(html.replace('<details class="run"', '<details open class="run"'))
     probe = (
-        '<iframe id="f" src="report.html" style="width:390px;height:800px"></iframe><script>'
-        "f.onload=()=>{const d=f.contentDocument.documentElement;"
-        "document.body.innerHTML=`width ${d.scrollWidth} of ${d.clientWidth}`}</script>"
+        f'<iframe id="f" src="report.html" style="width:{width}px;height:800px"></iframe><script>'
+        "f.onload=()=>{const d=f.contentDocument.documentElement;let cut=[];"
+        "for(const t of f.contentDocument.querySelectorAll('svg text')){"
+        "const a=t.getBoundingClientRect(),b=t.closest('figure').getBoundingClientRect();"
+        "if(a.left<b.left||a.right>b.right)cut.push(t.textContent)}"
+        "document.body.innerText="
+        "`width ${d.scrollWidth} of ${d.clientWidth}; cut ${cut.join('|')};`}</script>"
     )
     (tmp_path / "probe.html").write_text(probe)
     options = [
@@ -175,6 +239,7 @@ def test_it_fits_a_phone(text, tmp_path):
     done = subprocess.run(
         [chromium, *options, (tmp_path / "probe.html").as_uri()], capture_output=True, text=True, timeout=120
     )
-    found = re.search(r"width (\d+) of (\d+)", done.stdout)
+    found = re.search(r"width (\d+) of (\d+); cut ([^;]*);", done.stdout)
     assert found, done.stdout[-500:]
-    assert int(found[1]) <= int(found[2]) <= 390
+    assert int(found[1]) <= int(found[2]) <= width
+    assert found[3] == ""

@@ -8,7 +8,11 @@ from tests.toolchain.report.throttled import PROFILE, make_full_record
 def test_the_most_expensive_come_first_with_their_share():
     table = operator_table(make_full_record(), None)
     assert len(table.rows) == MOST_EXPENSIVE
-    assert [row[0].text for row in table.rows[:3]] == ["1 CONV_2D", "2 DEPTHWISE_CONV_2D", "3 FULLY_CONNECTED"]
+    assert [row[0].text for row in table.rows[:3]] == [
+        "1 CONV_2D",
+        "2 DEPTHWISE_CONV_2D",
+        "3 FULLY_CONNECTED",
+    ]
     whole = sum(operator["time_ns"] for operator in PROFILE["operators"])
     assert table.rows[0][1].text == f"{180_000 / whole * 100:.2f} %"
     assert (table.rows[0][2].text, table.rows[0][2].detail) == ("180 µs", "± 5.4 µs")
