@@ -10,7 +10,8 @@ is no neighbour outside, it goes on at the nearest slope. Only the difference co
 Coverage. The share of the window that lies between samples no further apart than the gap limit: five times
 the median interval, or a fiftieth of the window if that is more. Held edges and gaps are not covered.
 
-Uncertainty. One standard deviation (k = 1), the root of the sum of squares of, for readings of power:
+Uncertainty. Half the width of a 95 % interval (k = 2): twice the root of the sum of squares of these
+standard uncertainties. For readings of power:
     resolution  q T / sqrt(12). A reading is uniform within its step q; a constant power gives the same error
                 in every sample, so the error does not average out over the window's length T. Left out where
                 the step is not known (`resolution_w` is null then).
@@ -26,10 +27,10 @@ for counters:
     edges       s g, g the distance from an edge to the nearest reading of the counter.
     lag         p L sqrt(2 / 12), L the counter's update interval, p the average power.
 and for both:
-    gain        accuracy x E, where the settings state the accuracy of shunt and reference.
+    gain        a E / sqrt(3), where the settings state that shunt and reference are within +-a.
 
-Sources: JCGM 100:2008 (GUM) 4.3.7 (uniform distribution) and 5.1.2 (sum of squares); J. von Neumann et al.,
-"The mean square successive difference", Ann. Math. Statist. 12 (1941) 153-162.
+Sources: JCGM 100:2008 (GUM) 4.3.7 (uniform distribution), 5.1.2 (sum of squares) and 6.2 (k = 2);
+J. von Neumann et al., "The mean square successive difference", Ann. Math. Statist. 12 (1941) 153-162.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from .source import Traits
 
 GAP_INTERVALS = 5
+COVERAGE_FACTOR = 2
 _UNIFORM = 1 / math.sqrt(12)
 
 
@@ -57,7 +59,7 @@ class Integral:
 
     Attributes:
         joules: The energy of the window.
-        uncertainty_j: One standard deviation of it.
+        uncertainty_j: Half the width of its 95 % interval.
         peak_w: The greatest power of any sample; of a counter, the greatest average between two readings.
         coverage: Share of the window that samples cover, 0 to 1.
         interval_ns: Median time between samples.
@@ -133,11 +135,11 @@ def _integrate_power(
         math.sqrt(rate),
         *(spread_w * gap_s for gap_s in gaps_s),
         (watts[-1] - watts[0]) * traits.lag_ns / 1e9,
-        traits.accuracy * joules,
+        traits.accuracy * joules / math.sqrt(3),
     ]
     return Integral(
         joules,
-        _root_sum_square(terms),
+        _expanded(terms),
         max(watts[inside], default=max(watts)),
         min(covered_s / total_s, 1.0),
         interval_ns,
@@ -168,12 +170,12 @@ def _integrate_counter(
         (traits.resolution_j or 0.0) * math.sqrt(2) * _UNIFORM,
         *(spread_w * min(abs(edge - at) for at in clock_ns) / 1e9 for edge in window_ns),
         joules / total_s * traits.lag_ns / 1e9 * math.sqrt(2) * _UNIFORM,
-        traits.accuracy * joules,
+        traits.accuracy * joules / math.sqrt(3),
     ]
     middles = [(left + right) // 2 for left, right in zip(clock_ns, clock_ns[1:])]
     return Integral(
         joules,
-        _root_sum_square(terms),
+        _expanded(terms),
         max(powers_w),
         min(covered_s / total_s, 1.0),
         interval_ns,
@@ -236,5 +238,6 @@ def _spread(watts: Sequence[float]) -> float:
     return math.sqrt(math.fsum((value - mean) ** 2 for value in watts) / len(watts))
 
 
-def _root_sum_square(terms: Iterable[float]) -> float:
-    return math.sqrt(sum(term * term for term in terms))
+def _expanded(standard: Iterable[float]) -> float:
+    """Return the expanded uncertainty of independent standard uncertainties."""
+    return COVERAGE_FACTOR * math.sqrt(sum(term * term for term in standard))

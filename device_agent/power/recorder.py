@@ -29,7 +29,7 @@ class Recorder:
         covers: What the rail covers and what it does not see.
         source: Delivers the samples.
         capacity: The number of samples kept; 2**20 are 17 minutes at 1 kHz.
-        accuracy: Relative error of the sensor's gain, where the user states it.
+        accuracy: Limit of the relative error of the sensor's gain, where the user states it.
     """
 
     def __init__(

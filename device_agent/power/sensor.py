@@ -42,7 +42,7 @@ class Meter:
         driver: Which reader it is.
         covers: What the rail covers and what it does not see.
         source: Delivers the samples. It rests between windows where resting saves something.
-        accuracy: Relative error of the sensor's gain, where the user states it.
+        accuracy: Limit of the relative error of the sensor's gain, where the user states it.
     """
 
     def __init__(self, name: str, driver: str, covers: str, source: Source, *, accuracy: float = 0.0) -> None:

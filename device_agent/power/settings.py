@@ -6,7 +6,7 @@
     kind = "ppk2"                                    port = "/dev/ttyACM0", source_mv, mode ("ampere")
     kind = "lpm01a"                                  port = "/dev/ttyACM0", source_mv, rate_hz (1000)
     kind = "joulescope"                              serial (where several are plugged in)
-    any kind, and any sensor of the device itself    accuracy (relative error of the gain, such as 0.01)
+    any kind, and any sensor of the device itself    accuracy (limit of the gain's relative error, 0.01)
 
 `kind` may be left out where the sensor's name says it ("shelly", "plug:shelly", "ppk2"), or where there is a
 `command`.
@@ -70,7 +70,7 @@ class Settings:
         mode: Whether a PPK2 gives the voltage ("source") or sits in the line of another supply ("ampere").
         rate_hz: Samples a second.
         serial: Serial number of a Joulescope.
-        accuracy: Relative error of the gain; enters the uncertainty.
+        accuracy: Limit of the relative error of the gain; enters the uncertainty.
     """
 
     kind: str = ""

@@ -30,7 +30,7 @@ class Traits:
         max_dropped_share: The share of lost samples above which a stream is not trusted; None where lost
             readings show in the coverage only.
             Source: EnergyRunner's emon-drop-thresh-pct = 0.1 (MLPerf Tiny).
-        accuracy: Relative error of the sensor's gain (shunt, reference), where the settings state it.
+        accuracy: Limit of the relative error of the sensor's gain, where the settings state it.
     """
 
     unit: str = WATTS

@@ -65,19 +65,19 @@ def test_a_step_errs_by_less_than_the_uncertainty(
 
 @settings(max_examples=50)
 @given(st.integers(40, 200), powers, st.floats(0.01, 0.5), st.integers(0, 2**32))
-def test_noise_is_within_six_standard_uncertainties(n: int, watts: float, spread: float, seed: int) -> None:
+def test_noise_is_within_three_uncertainties(n: int, watts: float, spread: float, seed: int) -> None:
     """Samples that scatter around a constant power: the sum of n of them is known to s T / sqrt(n)."""
     random = Random(seed)
     times = clock([10_000_000] * n)
     values = [watts * (1 + spread * random.uniform(-1, 1)) for _ in times]
     result = integrate(times, values, (times[0], times[-1]), WATTS)
     total_s = (times[-1] - times[0]) / S
-    assert abs(result.joules - watts * total_s) <= 6 * result.uncertainty_j
-    expected = watts * spread / math.sqrt(3) * total_s / math.sqrt(n)
+    assert abs(result.joules - watts * total_s) <= 3 * result.uncertainty_j
+    expected = 2 * watts * spread / math.sqrt(3) * total_s / math.sqrt(n)
     assert 0.4 * expected < result.uncertainty_j < 2.5 * expected
 
 
-def test_noise_is_covered_as_often_as_one_standard_deviation_says() -> None:
+def test_noise_is_covered_as_often_as_a_95_percent_interval_says() -> None:
     generator = Random(7)
     times = clock([10_000_000] * 100)
     hits = 0
@@ -85,7 +85,7 @@ def test_noise_is_covered_as_often_as_one_standard_deviation_says() -> None:
         values = [3 + generator.gauss(0, 0.4) for _ in times]
         result = integrate(times, values, (times[0], times[-1]), WATTS)
         hits += abs(result.joules - 3.0) <= result.uncertainty_j
-    assert 0.60 < hits / 500 < 0.76  # 68 % of a normal distribution
+    assert 0.92 < hits / 500 < 0.98
 
 
 def test_edges_are_held_where_there_is_no_neighbour_outside() -> None:
@@ -101,7 +101,7 @@ def test_a_held_edge_costs_uncertainty_as_power_varies() -> None:
     inside = integrate(times, values, (times[0], times[-1]), WATTS)
     held = integrate(times, values, (times[0] - 30_000_000, times[-1]), WATTS)
     spread = math.sqrt(sum((v - sum(values) / 11) ** 2 for v in values) / 11)
-    assert held.uncertainty_j**2 - inside.uncertainty_j**2 == pytest.approx((spread * 0.03) ** 2)
+    assert held.uncertainty_j**2 - inside.uncertainty_j**2 == pytest.approx((2 * spread * 0.03) ** 2)
 
 
 def test_an_edge_between_two_samples_is_interpolated() -> None:
@@ -129,7 +129,7 @@ def test_a_gap_is_not_covered() -> None:
 def test_resolution_does_not_average_out() -> None:
     times = clock([10_000_000] * 100)
     result = integrate(times, [2.0] * 101, (times[0], times[-1]), Traits(resolution_w=0.025))
-    assert result.uncertainty_j == pytest.approx(0.025 / math.sqrt(12))
+    assert result.uncertainty_j == pytest.approx(2 * 0.025 / math.sqrt(12))
 
 
 def test_lag_and_accuracy_enter() -> None:
@@ -138,8 +138,10 @@ def test_lag_and_accuracy_enter() -> None:
     plain = integrate(times, values, (times[0], times[-1]), WATTS)
     lagging = integrate(times, values, (times[0], times[-1]), Traits(lag_ns=20_000_000))
     coarse = integrate(times, values, (times[0], times[-1]), Traits(accuracy=0.01))
-    assert lagging.uncertainty_j**2 - plain.uncertainty_j**2 == pytest.approx(0.02**2)
-    assert coarse.uncertainty_j**2 - plain.uncertainty_j**2 == pytest.approx((0.01 * coarse.joules) ** 2)
+    assert lagging.uncertainty_j**2 - plain.uncertainty_j**2 == pytest.approx((2 * 0.02) ** 2)
+    assert coarse.uncertainty_j**2 - plain.uncertainty_j**2 == pytest.approx(
+        (2 * 0.01 * coarse.joules) ** 2 / 3
+    )
 
 
 @settings(max_examples=50)
@@ -174,7 +176,7 @@ def test_a_counter_s_edge_off_its_readings_costs_uncertainty() -> None:
         counted.append(counted[-1] + (1.0 if n % 2 else 3.0) * 0.1)
     truth = sum((1.0 if n % 2 else 3.0) * 0.1 for n in range(1, 10)) + 3.0 * 0.02 + 1.0 * 0.05
     result = integrate(times, counted, (times[1] - 20_000_000, times[10] + 50_000_000), COUNTER)
-    assert abs(result.joules - truth) <= 3 * result.uncertainty_j
+    assert abs(result.joules - truth) <= 1.5 * result.uncertainty_j
     assert result.uncertainty_j > 0.01
 
 

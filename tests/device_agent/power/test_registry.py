@@ -78,7 +78,7 @@ def test_a_stated_accuracy_enters_the_uncertainty_of_any_sensor(everything, meas
     sensor = choose("hwmon:ina226", {"accuracy": 0.1}, everything.roots)
     found = measuring(sensor, 0.3)
     sensor.close()
-    assert found["uncertainty_j"] == pytest.approx(0.1 * found["joules"], rel=1e-3)
+    assert found["uncertainty_j"] == pytest.approx(0.2 / 3**0.5 * found["joules"], rel=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -46,9 +46,9 @@ def test_a_step_in_the_middle(measuring) -> None:
     sensor.close()
     begin = found["trace"]["clock_ns"][-1] - found["duration_ns"]
     truth = (1.0 * (when[0] - begin) + 5.0 * (begin + found["duration_ns"] - when[0])) / 1e9
-    assert abs(found["joules"] - truth) <= 3 * found["uncertainty_j"]
+    assert abs(found["joules"] - truth) <= 1.5 * found["uncertainty_j"]
     assert found["peak_w"] == 5.0
-    assert 0 < found["uncertainty_j"] < 0.3 * truth
+    assert 0 < found["uncertainty_j"] < truth
 
 
 def test_reading_a_file_of_sysfs_costs_about_half_a_percent_of_a_core(

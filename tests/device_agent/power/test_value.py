@@ -32,7 +32,7 @@ def test_a_whole_window() -> None:
     assert found == {
         **IDENTITY,
         "joules": pytest.approx(2.0),
-        "uncertainty_j": pytest.approx(0.025 / 12**0.5),
+        "uncertainty_j": pytest.approx(2 * 0.025 / 12**0.5),
         "average_w": pytest.approx(2.0),
         "peak_w": 2.0,
         "duration_ns": S,
