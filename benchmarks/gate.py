@@ -6,15 +6,16 @@
 The model is built as the user's would be, installed on the device `local`, and measured by `edgepack.bench`
 again and again, each run in a process of its own. Every two runs are compared, once as they are (a gate that
 fails is a false alarm), and once with every sample of the second run made slower: real measurements with an
-exact slowdown. Shown are the rates with Wilson's 95 % interval, over all pairs and over those whose runs were
-both judged stable, and how the rates move with the slowdown. `--keep` writes the runs, `--runs` judges kept
-ones again. Without a MODEL: the MLPerf Tiny image classifier, int8, from `../shared/models`.
+exact slowdown. Shown are the rates with Wilson's 95 % interval, over all pairs, over those of quiet runs
+(whose windows agree, or that were judged stable), and how the rates move with the slowdown. `--keep` writes
+the runs, `--runs` judges kept ones again. Without a MODEL: the MLPerf Tiny image classifier, int8, from `../shared/models`.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from edgepack.toolchain.results.schema import RunRecord
 
 METRICS = ("latency_p50", "latency_p90")
+QUIET = 0.03
 CURVE = (0.0, 2.5, 5.0, 7.5, 10.0, 15.0, 20.0)
 
 
@@ -101,13 +103,29 @@ def read(folder: Path) -> list[RunRecord]:
 
 
 def show(records: Sequence[RunRecord], options: argparse.Namespace) -> None:
-    """Print the rates over all pairs, and over those that were stable."""
+    """Print the rates over all pairs, and over those of quiet runs."""
     pairs = list(zip(records[::2], records[1::2], strict=False))
-    stable = [pair for pair in pairs if all(r.verdict and r.verdict.status == "stable" for r in pair)]
-    for name, chosen in (("all pairs", pairs), ("pairs whose runs were both judged stable", stable)):
+    groups = {
+        "all pairs": pairs,
+        f"pairs whose windows agree within {QUIET:.0%}": [p for p in pairs if max(map(unrest, p)) < QUIET],
+        "pairs whose runs were both judged stable": [
+            pair for pair in pairs if all(run.verdict and run.verdict.status == "stable" for run in pair)
+        ],
+    }
+    for name, chosen in groups.items():
         print(f"  {name}: {len(chosen)}")
         for metric in METRICS if chosen else ():
             rates(chosen, metric, options)
+
+
+def unrest(record: RunRecord) -> float:
+    """Return by how much the windows of a run differ: standard deviation of their medians over the mean."""
+    from edgepack.toolchain.results.job_record import ConfigurationSamples
+
+    (found,) = record.configurations
+    assert isinstance(found, ConfigurationSamples)
+    medians = [statistics.median(window.samples_ns) for window in found.accepted]
+    return statistics.pstdev(medians) / statistics.mean(medians)
 
 
 def rates(pairs: Sequence[tuple[RunRecord, RunRecord]], metric: str, options: argparse.Namespace) -> None:
