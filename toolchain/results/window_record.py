@@ -52,6 +52,18 @@ class Throttling(Checked):
     since_boot: Annotated[list[Text], Field(max_length=32)]
 
 
+class Cooling(Checked):
+    """A cooling device of the kernel that slows the processor down, and how far it has gone.
+
+    Attributes:
+        name: Its type, such as "cpufreq-cpu0".
+        step: 0 where it does nothing.
+    """
+
+    name: Text
+    step: Count
+
+
 class State(Checked):
     """How the device was at one moment; None for what cannot be had.
 
@@ -63,6 +75,8 @@ class State(Checked):
         temperatures_c: Temperatures.
         throttling: What the firmware says; None where there is no such firmware.
         throttle_events: How often the cores of an x86 throttled since it was started; None elsewhere.
+        throttle_events: How often x86 cores and packages were throttled since boot.
+        cooling: The kernel's cooling devices of the processor.
         load_1min: Load average of the last minute.
         available_bytes: Memory that programs can still have.
     """
