@@ -8,7 +8,8 @@ again and again, each run in a process of its own. Every two runs are compared, 
 fails is a false alarm), and once with every sample of the second run made slower: real measurements with an
 exact slowdown. Shown are the rates with Wilson's 95 % interval, over all pairs, over those of quiet runs
 (whose windows agree, or that were judged stable), and how the rates move with the slowdown. `--keep` writes
-the runs, `--runs` judges kept ones again. Without a MODEL: the MLPerf Tiny image classifier, int8, from `../shared/models`.
+the runs, `--runs` judges kept ones again. Without a MODEL: the MLPerf Tiny image classifier, int8, from
+`../shared/models`.
 """
 
 from __future__ import annotations
