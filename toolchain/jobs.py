@@ -22,6 +22,7 @@ from edgepack.toolchain.deploy.agent_session import open_session
 from edgepack.toolchain.errors import AgentError, NetworkError
 from edgepack.toolchain.measure.device_package import DevicePackage, require_known_metric
 from edgepack.toolchain.measure.job import (
+    Left,
     acknowledge,
     await_end,
     end_job,
@@ -92,23 +93,6 @@ class Choice:
         if self.all_owners or job.owner.partition("@")[0] == getpass.getuser():
             return None
         return f"it belongs to {job.owner}"
-
-
-@dataclass(frozen=True)
-class Left:
-    """A job that was not brought home.
-
-    Attributes:
-        job: The job.
-        reason: Why.
-        error: What went wrong; None where nothing did (it runs, or is another's).
-        removed: Whether it was removed from the device.
-    """
-
-    job: JobSummary
-    reason: str
-    error: EdgepackError | None = None
-    removed: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 Rules:
     * A device that is not fit is skipped with the reason; nothing is remembered, so the next call asks again.
     * Who said that the lease may be waited for, or stolen, is not stopped by it here.
-    * Heat and a weak supply spoil figures, not installations: they stop a benchmark only.
+    * Heat, a weak supply and a full disk stop a benchmark only: the first two spoil no installation, and a
+      deployment finds out by itself how much space it needs.
     * A wrong clock stops nothing, since durations come from the monotonic clock: `devices check` tells of it.
 """
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from edgepack.toolchain.deploy.contention import Contention
 
 MIN_FREE_BYTES = 1 << 20
-"""Notes and logs of a job; the room for its record, or the package, is asked for when its size is known."""
+"""Notes and logs of a job; the room for its record is asked for when its size is known."""
 
 MAX_TEMPERATURE_C = 85.0
 """A Raspberry Pi throttles at 80 to 85 °C, most others above. Source: Raspberry Pi documentation, "Frequency
@@ -46,19 +47,17 @@ def require_fit(session: AgentSession, contention: Contention, *, measuring: boo
         message = f"{device}: {told(health.lease)}."
         remedy = f"Wait with --wait, ask {health.lease.owner}, or take the device over with --steal REASON."
         raise AgentError(message, remedy=remedy, code="busy")
-    if reason := unfit(health, measuring=measuring):
+    if measuring and (reason := unfit(health)):
         what, remedy = reason
         message = f"{device} was skipped: {what}."
         raise UnfitError(message, remedy=f"{remedy} The next call asks the device again.")
 
 
-def unfit(health: Health, *, measuring: bool) -> tuple[str, str] | None:
-    """Return why a device cannot be given work and what to do, or None where it can."""
+def unfit(health: Health) -> tuple[str, str] | None:
+    """Return why a device cannot be measured now and what to do, or None where it can."""
     free = health.free_bytes
     if free is not None and free < MIN_FREE_BYTES:
         return f"only {format_bytes(free)} are free on its disk", "Remove packages, or free space there."
-    if not measuring:
-        return None
     if health.throttling is not None and health.throttling.now:
         now = " and ".join(health.throttling.now)
         return f"it reports {now} at this moment", "Give it a stronger supply, or let it cool down."

@@ -102,6 +102,23 @@ class Request:
     contention: Contention = RESPECT
 
 
+@dataclass(frozen=True)
+class Left:
+    """A job that was not brought home.
+
+    Attributes:
+        job: The job.
+        reason: Why.
+        error: What went wrong; None where nothing did (it runs, or is another's).
+        removed: Whether it was removed from the device.
+    """
+
+    job: JobSummary
+    reason: str
+    error: EdgepackError | None = None
+    removed: bool = False
+
+
 def start_job(
     session: AgentSession,
     manifest: Manifest,

@@ -13,7 +13,7 @@ from edgepack.targets.units import format_bytes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgepack.toolchain.jobs import Left
+    from edgepack.toolchain.measure.job import Left
     from edgepack.toolchain.measure.messages import JobSummary
 
 _UNKNOWN = "—"

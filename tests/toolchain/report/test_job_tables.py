@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 from edgepack.toolchain.errors import AgentError
-from edgepack.toolchain.jobs import Left
+from edgepack.toolchain.measure.job import Left
 from edgepack.toolchain.measure.messages import JobSummary
 from edgepack.toolchain.report.job_tables import job_document, jobs_table, left_document, left_table
 
