@@ -186,4 +186,4 @@ def _kept(results: ResultStore, text: str) -> Sequence[AnyRun]:
         return [results.get(text)]
     except MeasurementError as err:
         message = f"'{text}' is no file and no tag. {err.message}"
-        raise MeasurementError(message, remedy=err.remedy) from err
+        raise MeasurementError(message, remedy="List the runs with `edgepack report --all-runs`.") from err
