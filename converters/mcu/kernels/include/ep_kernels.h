@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+#include "ep_symbols.h"
+
 #include "ep_fixed_point.h"
 
 #ifdef __cplusplus
