@@ -74,8 +74,7 @@ class State(Checked):
         max_clocks_hz: The highest clock that each core is allowed now; it falls when the kernel throttles.
         temperatures_c: Temperatures.
         throttling: What the firmware says; None where there is no such firmware.
-        throttle_events: How often the cores of an x86 throttled since it was started; None elsewhere.
-        throttle_events: How often x86 cores and packages were throttled since boot.
+        throttle_events: How often x86 cores and packages were throttled since boot; None elsewhere.
         cooling: The kernel's cooling devices of the processor.
         load_1min: Load average of the last minute.
         available_bytes: Memory that programs can still have.
@@ -88,6 +87,7 @@ class State(Checked):
     temperatures_c: Annotated[list[Temperature], Field(max_length=256)] | None = None
     throttling: Throttling | None = None
     throttle_events: Count | None = None
+    cooling: Annotated[list[Cooling], Field(max_length=256)] | None = None
     load_1min: NotNegative | None = None
     available_bytes: Count | None = None
 
