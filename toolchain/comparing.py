@@ -31,7 +31,15 @@ if TYPE_CHECKING:
     from edgepack.toolchain.results.schema import RunRecord
     from edgepack.toolchain.results.store import ResultStore
 
-__all__ = ["Choice", "Comparisons", "compare_runs", "parse_gate", "project_gates", "save_baseline"]
+__all__ = [
+    "Choice",
+    "Comparisons",
+    "compare_runs",
+    "compare_with_baseline",
+    "parse_gate",
+    "project_gates",
+    "save_baseline",
+]
 
 LATEST = "latest"
 _FILE_ENDINGS = (".json", ".gz", ".txt", ".log", ".pb", ".pbtxt")
@@ -98,6 +106,37 @@ def compare_runs(
             raise MeasurementError(message, remedy="Measure again first: edgepack bench PACKAGE.")
     return Comparisons(
         tuple(compare(*pair, gates, min_effect=min_effect) for pair in matches.pairs),
+        tuple(describe_run(run) for run in matches.only_base),
+        tuple(describe_run(run) for run in matches.only_new),
+        tuple(gates),
+    )
+
+
+def compare_with_baseline(
+    base: str | os.PathLike[str],
+    records: Sequence[RunRecord],
+    *,
+    gates: Sequence[Gate] = (),
+    store: str | None = None,
+    project: str | os.PathLike[str] | None = None,
+) -> Comparisons:
+    """Compare runs that are at hand with a baseline, each with the run of it that it belongs to.
+
+    Args:
+        base: A file, the id of a kept run, a tag, or "latest".
+        records: The runs to judge; one that is the baseline itself is left out.
+        gates: Limits, from `parse_gate`.
+        store: Path or URL of the result store; None for the project's.
+        project: The project file; None to look for one.
+
+    Raises:
+        MeasurementError: The file, run or tag does not exist, or nothing belongs together.
+        ProjectError: A gate does not fit its metric, or the store cannot be used.
+    """
+    matches = match_runs(_resolve(str(base), Choice(), store, project), records)
+    pairs = [pair for pair in matches.pairs if pair[0].run_id != pair[1].run_id]
+    return Comparisons(
+        tuple(compare(*pair, gates) for pair in pairs),
         tuple(describe_run(run) for run in matches.only_base),
         tuple(describe_run(run) for run in matches.only_new),
         tuple(gates),
