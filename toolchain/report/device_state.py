@@ -38,6 +38,7 @@ def device_facts(record: RunRecord) -> list[tuple[str, str]]:
         ("temperature", _change(_hottest(before), _hottest(after))),
         *_during("hottest in the windows", _hottest_of(states)),
         ("throttling", throttling(states)),
+        *_during("slowed down by", _slowed(states)),
         *_during("load before", _load(states)),
         *_during("CPUs of others", _others(record)),
         ("power sensor", power_source(record)),
@@ -75,8 +76,8 @@ def _during(label: str, text: str | None) -> list[tuple[str, str]]:
 
 
 def _firmware(facts: DeviceFacts) -> list[tuple[str, str]]:
-    found = getattr(facts, "firmware", None) or getattr(facts, "microcode", None)
-    return [("firmware", str(found))] if found else []
+    known = (("firmware", facts.firmware), ("microcode", facts.microcode))
+    return [(label, text) for label, text in known if text]
 
 
 def _governors(states: Sequence[State]) -> str | None:
@@ -105,6 +106,19 @@ def _clock_range(states: Sequence[State]) -> str | None:
 def _hottest_of(states: Sequence[State]) -> str | None:
     seen = [(t.value, t.name) for state in states for t in state.temperatures_c or ()]
     return f"{max(seen)[0]:.1f} °C ({max(seen)[1]})" if seen else None
+
+
+def _slowed(states: Sequence[State]) -> str | None:
+    """Return what slowed the processor down in the windows: cooling devices, throttle events of an x86."""
+    steps: dict[str, int] = {}
+    for state in states:
+        for cooling in state.cooling or ():
+            steps[cooling.name] = max(steps.get(cooling.name, 0), cooling.step)
+    parts = [f"{name} up to step {step}" for name, step in steps.items() if step]
+    events = [state.throttle_events for state in states if state.throttle_events is not None]
+    if events and events[-1] > events[0]:
+        parts.append(f"{events[-1] - events[0]} throttle events of the processor")
+    return ", ".join(parts) or None
 
 
 def _load(states: Sequence[State]) -> str | None:

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from edgepack.toolchain.report.device_state import device_facts, run_states, throttling
-from edgepack.toolchain.results.window_record import State, Throttling
-from tests.toolchain.records import make_record
+from edgepack.toolchain.results.window_record import Cooling, State, Throttling
+from tests.toolchain.records import facts, make_record
 from tests.toolchain.report.throttled import make_full_record
 
 
@@ -45,3 +45,30 @@ def test_states_are_in_the_order_of_time():
     clocks = [found.clock_ns for found in run_states(make_full_record())]
     assert clocks == sorted(clocks)
     assert len(clocks) == 2 * (6 + 5 * 3)
+
+
+def test_what_slowed_the_processor_down_is_said():
+    record = make_record()
+    first = record.configurations[0]
+    cooled = [
+        state.model_copy(update={"throttle_events": 3 + i, "cooling": [Cooling(name="cpufreq-cpu0", step=i)]})
+        for i, state in enumerate(first.windows[0].states)
+    ]
+    windows = [first.windows[0].model_copy(update={"states": cooled})]
+    record = record.model_copy(update={"configurations": [first.model_copy(update={"windows": windows})]})
+    assert dict(device_facts(record))["slowed down by"] == (
+        "cpufreq-cpu0 up to step 1, 1 throttle events of the processor"
+    )
+    assert "slowed down by" not in dict(device_facts(make_record()))
+
+
+def test_cooling_devices_come_through_the_record():
+    state = {"clock_ns": 1, "cooling": [{"name": "cpufreq-cpu0", "step": 2}]}
+    assert State.model_validate(state).cooling == [Cooling(name="cpufreq-cpu0", step=2)]
+
+
+def test_firmware_is_named_where_it_is_known():
+    known = make_record(facts_before=facts(firmware="2026-10-01", microcode="0x2f"))
+    assert dict(device_facts(known))["firmware"] == "2026-10-01"
+    assert dict(device_facts(known))["microcode"] == "0x2f"
+    assert "firmware" not in dict(device_facts(make_record()))

@@ -87,7 +87,7 @@ def _clear(
     bandwidth: float,
 ) -> tuple[float, float]:
     """Return the place on a slope, between two intensities, that is farthest from any point."""
-    places = [start * (end / start) ** share for share in (0.3, 0.4, 0.5, 0.6, 0.7)]
+    places = [start * (end / start) ** share for share in (0.3, 0.4, 0.5)]
     drawn = axes.transData.transform([(p.intensity, p.macs_per_s) for p in points])
 
     def room(intensity: float) -> float:
