@@ -34,7 +34,7 @@ _IFF_TAP_NO_PI = 0x0002 | 0x1000
 @contextlib.contextmanager
 def slow_link(folder: Path, *, delay_ms: float) -> Iterator[Sshd]:
     """Start a host that every packet takes `delay_ms` to and `delay_ms` from."""
-    from tests.namespaces import ip
+    from edgepack.toolchain.lab.network import ip
     from tests.sshd import Sshd
 
     name, net = f"epkslow{os.getpid()}", "10.214.7"

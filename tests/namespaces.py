@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edgepack.toolchain.lab.network import Network, set_link, unplug
 from tests.sshd import SSHD, Sshd, make_key
 
 if TYPE_CHECKING:
@@ -38,14 +39,6 @@ needs_namespaces = pytest.mark.skipif(
 )
 
 
-def ip(*arguments: str) -> None:
-    """Run one command of iproute2."""
-    done = subprocess.run(["ip", *arguments], capture_output=True, text=True)
-    if done.returncode:
-        message = f"ip {' '.join(arguments)}: {done.stderr}"
-        raise RuntimeError(message)
-
-
 @dataclass
 class Namespaces:
     """Running hosts.
@@ -61,37 +54,28 @@ class Namespaces:
     @classmethod
     @contextlib.contextmanager
     def start(cls, folder: Path, *, count: int) -> Iterator[Namespaces]:
-        """Start hosts 10.213.N.1 and up, and take everything down afterwards."""
-        prefix, net = f"epk{os.getpid()}n", f"10.213.{os.getpid() % 250}"
-        bridge = f"epk{os.getpid()}"
+        """Start hosts 10.212.N.1 and up, and take everything down afterwards."""
+        prefix = f"epk{os.getpid()}n"
+        network = Network(f"epk{os.getpid()}", f"10.212.{os.getpid() % 250}.0/24")
         identity = make_key(folder / "identity")
         hosts = cls(prefix, [])
         with contextlib.ExitStack() as stack:
-            ip("link", "add", bridge, "type", "bridge")
-            stack.callback(ip, "link", "del", bridge)
-            ip("addr", "add", f"{net}.254/24", "dev", bridge)
-            ip("link", "set", bridge, "up")
+            network.add()
+            stack.callback(network.remove)
             for number in range(1, count + 1):
                 name = f"{prefix}{number}"
-                ip("netns", "add", name)
-                stack.callback(ip, "netns", "del", name)
-                ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", name)
-                # The kernel takes a namespace down later, and its cable with it: do not wait for that.
-                stack.callback(ip, "link", "del", name)
-                ip("link", "set", name, "master", bridge, "up")
-                ip("-n", name, "link", "set", "lo", "up")
-                ip("-n", name, "addr", "add", f"{net}.{number}/24", "dev", "eth0")
-                ip("-n", name, "link", "set", "eth0", "up")
+                stack.callback(unplug, name)
+                network.plug_in(name, number)
                 server = Sshd.start(
-                    folder / name, address=f"{net}.{number}", port=22, namespace=name, identity=identity
+                    folder / name, address=network.address(number), port=22, namespace=name, identity=identity
                 )
                 hosts.servers.append(stack.enter_context(server))
             yield hosts
 
     def cut(self, number: int) -> None:
         """Pull the cable of a host (the first is 0): packets vanish, nothing says goodbye."""
-        ip("-n", f"{self.prefix}{number + 1}", "link", "set", "eth0", "down")
+        set_link(f"{self.prefix}{number + 1}", up=False)
 
     def mend(self, number: int) -> None:
         """Plug the cable in again."""
-        ip("-n", f"{self.prefix}{number + 1}", "link", "set", "eth0", "up")
+        set_link(f"{self.prefix}{number + 1}", up=True)

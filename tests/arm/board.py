@@ -1,7 +1,10 @@
-"""A board: a root file system of another architecture with its own sshd, under QEMU's user-mode emulation.
+"""A board that miscomputes: Arm programs under QEMU user-mode emulation, on a CPU that it emulates wrongly.
 
-    with Board.start(build(ARM64), ARM64, tmp_path / "pi") as board:
-        board.port, board.wrong_port, board.ssh("uname", "-m")
+    with Board.start(build_rootfs(ARM64), tmp_path / "pi") as board:
+        board.port, board.wrong_port, board.ssh(["uname", "-m"])
+
+A whole emulated machine (`edgepack lab up rpi64`) computes right whatever its CPU is called, since its kernel
+switches off what QEMU 7.2 gets wrong.
 
 Rules:
     * Everything runs in a mount, process and host name namespace of its own. When its first process ends, the
@@ -17,6 +20,10 @@ Rules:
 from __future__ import annotations
 
 import contextlib
+import os
+import re
+import shlex
+import shutil
 import subprocess
 import time
 from dataclasses import dataclass
@@ -28,9 +35,7 @@ import pytest
 from tests.sshd import free_port, make_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.arm.rootfs import Recipe
+    from collections.abc import Iterator, Sequence
 
 ADDRESS = "127.0.0.1"
 CPUS = 4
@@ -64,12 +69,10 @@ CPU part\t: 0xd08
 CPU revision\t: 3
 
 """
-_FEATURES = {
-    "aarch64": "fp asimd evtstrm crc32 cpuid",
-    "armv7l": "half thumb fastmult vfp edsp neon vfpv3 tls vfpv4 idiva idivt vfpd32 lpae evtstrm crc32",
-}
-# A CPU of QEMU that a program of this architecture can run on.
-_QEMU_CPU = {"aarch64": "cortex-a72", "armv7l": "cortex-a15"}
+_FEATURES = "fp asimd evtstrm crc32 cpuid"
+_RIGHT_CPU, _WRONG_CPU = "cortex-a72", "max"
+_BINFMT = Path("/proc/sys/fs/binfmt_misc")
+_EMULATOR = "qemu-aarch64"
 
 
 @dataclass(frozen=True)
@@ -77,15 +80,13 @@ class Board:
     """A running board.
 
     Attributes:
-        machine: What `uname -m` says.
-        port: Where its sshd listens on loopback.
+            port: Where its sshd listens on loopback.
         wrong_port: Where programs get the CPU that miscomputes.
         identity: The private key that it accepts.
         host_key: The public half of its host key.
         log: What its sshd says.
     """
 
-    machine: str
     port: int
     wrong_port: int
     identity: Path
@@ -94,25 +95,24 @@ class Board:
 
     @classmethod
     @contextlib.contextmanager
-    def start(cls, root: Path, recipe: Recipe, folder: Path, *, name: str = "pi4") -> Iterator[Board]:
+    def start(cls, root: Path, folder: Path, *, name: str = "pi4") -> Iterator[Board]:
         """Start a board and end it, with everything that it has started, afterwards.
 
         Args:
             root: Its root file system.
-            recipe: What that was built from.
             folder: A folder for its files, which does not exist yet.
             name: Its host name.
         """
         (folder / "mount").mkdir(parents=True)
         host_key, identity = make_key(folder / "host_key"), make_key(folder / "identity")
         ports = free_port(ADDRESS), free_port(ADDRESS)
-        board = cls(recipe.machine, *ports, identity, folder / "host_key.pub", folder / "log")
+        board = cls(*ports, identity, folder / "host_key.pub", folder / "log")
         _write_layer(folder / "layer", board, host_key)
         namespaces = ["unshare", "--mount", "--pid", "--uts", "--fork", "--kill-child=KILL"]
         script = ["sh", "-c", _INIT, "board", str(folder / "mount"), str(folder / "layer"), str(root), name]
         with board.log.open("wb") as log:
             command = ["setpriv", "--pdeathsig", "KILL", *namespaces, *script]
-            environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "QEMU_CPU": _QEMU_CPU[recipe.machine]}
+            environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "QEMU_CPU": _RIGHT_CPU}
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
             )
@@ -123,13 +123,15 @@ class Board:
             process.kill()
             process.wait(10)
 
-    def ssh(self, *command: str, wrong: bool = False) -> str:
-        """Run a command on the board with the OpenSSH client, and return what it prints."""
+    def ssh(self, argv: Sequence[str], *, wrong: bool = False) -> str:
+        """Run a program on the board with the OpenSSH client, and return what it prints."""
         options = {"BatchMode": "yes", "StrictHostKeyChecking": "no", "UserKnownHostsFile": "/dev/null"}
         given = [part for key, value in options.items() for part in ("-o", f"{key}={value}")]
         port = self.wrong_port if wrong else self.port
         login = ["-F", "none", "-q", "-p", str(port), "-i", str(self.identity), f"root@{ADDRESS}"]
-        done = subprocess.run(["ssh", *given, *login, *command], capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            ["ssh", *given, *login, shlex.join(argv)], capture_output=True, text=True, timeout=120
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -150,7 +152,7 @@ def _write_layer(layer: Path, board: Board, host_key: Path) -> None:
         "etc/passwd": _PASSWD,
         "etc/group": "root:x:0:\nnogroup:x:65534:\n",
         "etc/resolv.conf": "",  # the board knows no name of the world outside
-        "etc/cpuinfo": "".join(_CPU.format(number=n, features=_FEATURES[board.machine]) for n in range(CPUS))
+        "etc/cpuinfo": "".join(_CPU.format(number=n, features=_FEATURES) for n in range(CPUS))
         + "Hardware\t: BCM2835\nModel\t\t: Raspberry Pi 4 Model B Rev 1.4\n",
         "etc/ssh/board_config": _sshd_config(board),
         "etc/ssh/board_key": host_key.read_text(),
@@ -166,15 +168,10 @@ def _write_layer(layer: Path, board: Board, host_key: Path) -> None:
         folder.chmod(0o755)
     for secret in ("etc/ssh/board_key", "root/.ssh/authorized_keys"):
         (layer / secret).chmod(0o600)
-    # update-alternatives would make these two.
-    library = layer / "usr/lib/arm-linux-gnueabihf"
-    library.mkdir(parents=True)
-    for name in ("blas", "lapack"):
-        (library / f"lib{name}.so.3").symlink_to(f"{name}/lib{name}.so.3")
 
 
 def _sshd_config(board: Board) -> str:
-    cpus = {board.port: _QEMU_CPU[board.machine], board.wrong_port: "max"}
+    cpus = {board.port: _RIGHT_CPU, board.wrong_port: _WRONG_CPU}
     lines = [
         *(f"ListenAddress {ADDRESS}:{port}" for port in cpus),
         "HostKey /etc/ssh/board_key", "PidFile none", "UsePAM no", "UseDNS no", "StrictModes no",
@@ -200,3 +197,32 @@ def _cpu_folders() -> dict[str, str]:
             f"{one}/topology/thread_siblings_list": f"{number}\n",
         }
     return texts
+
+
+def why_not() -> str | None:
+    """Return why this machine cannot run such a board; None where it can."""
+    if os.geteuid() != 0:
+        return "needs root: it mounts file systems and calls chroot"
+    missing = [program for program in ("unshare", "setpriv") if shutil.which(program) is None]
+    if missing:
+        return "apt-get install util-linux"
+    if not _starts_arm_programs():
+        return (
+            "the kernel does not start Arm programs: mount -t binfmt_misc binfmt_misc "
+            "/proc/sys/fs/binfmt_misc, then apt-get install qemu-user-static binfmt-support"
+        )
+    return None
+
+
+def _starts_arm_programs() -> bool:
+    """Return whether the kernel starts them; mounts the file system that says so where it is not mounted."""
+    if not (_BINFMT / "status").exists():
+        subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", str(_BINFMT)], capture_output=True)
+    if not (_BINFMT / _EMULATOR).exists() and shutil.which("update-binfmts"):
+        subprocess.run(["update-binfmts", "--enable", _EMULATOR], capture_output=True)
+    try:
+        entry = (_BINFMT / _EMULATOR).read_text()
+    except OSError:
+        return False
+    # With flag F the kernel keeps the emulator open, so that it works inside a chroot.
+    return "enabled" in entry and bool(re.search(r"^flags: .*F", entry, re.MULTILINE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -20,11 +21,18 @@ from edgepack.toolchain.deploy.agent_session import open_session
 from edgepack.toolchain.deploy.execute import deploy
 from edgepack.toolchain.deploy.inventory import load_lab
 from edgepack.toolchain.deploy.known_hosts import host_name
-from tests.arm.board import ADDRESS, Board
-from tests.arm.rootfs import ARM64, ARMHF, Recipe, build, why_not
+from edgepack.toolchain.lab.control import machine, require_what_is_needed
+from edgepack.toolchain.lab.errors import MissingProgramError
+from edgepack.toolchain.lab.kinds import find_kind
+from edgepack.toolchain.progress import silent
+from tests.arm.board import ADDRESS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from edgepack.toolchain.lab.machine import Machine
+    from edgepack.toolchain.progress import Report
+    from tests.arm.board import Board
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -45,11 +53,11 @@ class Workplace:
     folder: Path
     environment: dict[str, str]
 
-    def edgepack(self, *arguments: str, status: int = 0) -> Answer:
-        """Run `edgepack ... --json` and return its answer."""
+    def edgepack(self, *arguments: str, status: int | None = 0) -> Answer:
+        """Run `edgepack ... --json` and return its answer; None lets it end with any status."""
         command = [sys.executable, "-m", "edgepack", *arguments, "--json"]
         done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
-        assert done.returncode == status, done.stderr
+        assert status in (None, done.returncode), done.stderr
         return Answer(done.returncode, json.loads(done.stdout) if done.stdout.strip() else None, done.stderr)
 
     def deploy(self, package: Path, device: str) -> dict[str, Any]:
@@ -57,11 +65,11 @@ class Workplace:
         [done] = self.edgepack("deploy", str(package), "--device", device).document["deployments"]
         return dict(done)
 
-    def deploy_in_process(self, package: Path, device: str) -> None:
+    def deploy_in_process(self, package: Path, device: str, report: Report = silent) -> None:
         """Deploy a package with the Python interface."""
         lab = load_lab(Path(self.environment["EDGEPACK_LAB"]))
         lab = lab.model_copy(update={"known_hosts": Path(self.environment["EDGEPACK_KNOWN_HOSTS"])})
-        deploy(package, lab.device(device), lab)
+        deploy(package, lab.device(device), lab, report=report)
 
     def bench(self, package: Path, device: str, *, batches: str, threads: str) -> dict[str, Any]:
         """Measure an installed package for a short time and return the record."""
@@ -120,38 +128,30 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     return place
 
 
-def start(recipe: Recipe, workplace: Workplace) -> Iterator[Board]:
-    """Start a board, or skip with the reason."""
-    reason = why_not(recipe)
-    if reason:
-        pytest.skip(reason)
-    with Board.start(build(recipe), recipe, workplace.folder / recipe.architecture) as board:
-        yield board
-
-
-@pytest.fixture(scope="session")
-def pi(workplace: Workplace) -> Iterator[Board]:
-    """A 64-bit board, in the inventory as `pi`; as `broken-pi` the same board with a CPU that miscomputes."""
-    for board in start(ARM64, workplace):
-        workplace.add("pi", board, board.port, "rpi")
-        workplace.add("broken-pi", board, board.wrong_port, "rpi")
-        workplace.edgepack("devices", "trust", "pi")
-        yield board
-
-
-@pytest.fixture(scope="session")
-def pi32(workplace: Workplace) -> Iterator[Board]:
-    """A 32-bit board, in the inventory as `pi32`."""
-    for board in start(ARMHF, workplace):
-        workplace.add("pi32", board, board.port, "rpi-armv7")
-        workplace.edgepack("devices", "trust", "pi32")
-        yield board
+@contextlib.contextmanager
+def emulated(workplace: Workplace, kind: str) -> Iterator[Machine]:
+    """Bring up `<kind>-1` as a user does, or skip with the reason; take it down afterwards."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("EDGEPACK_STATE_DIR", "EDGEPACK_CACHE_DIR"):
+            patch.setenv(name, workplace.environment[name])
+        try:
+            require_what_is_needed(find_kind(kind))
+        except MissingProgramError as err:
+            pytest.skip(f"{err.message} {err.remedy}")
+        answer = workplace.edgepack("lab", "up", kind, status=None)
+        if answer.status and answer.document["error"]["kind"] == "MirrorError":
+            pytest.skip(answer.document["error"]["message"])
+        assert answer.status == 0, answer.told
+        try:
+            yield machine(f"{kind}-1")
+        finally:
+            workplace.edgepack("lab", "down", f"{kind}-1")
 
 
 @pytest.fixture(scope="session")
 def packages(workplace: Workplace) -> dict[str, Path]:
     """The example for 64-bit boards, by precision."""
-    return build_example(workplace, "rpi", "int8", "float32")
+    return build_example(workplace, "rpi4", "int8", "float32")
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,10 @@ import numpy as np
 from edgepack.toolchain.packaging.archive import open_package
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from tests.arm.board import Board
+    Run = Callable[[Sequence[str]], str]
 
 _RUN = """
 import glob, importlib, json, sys
@@ -36,11 +37,17 @@ print(json.dumps(outputs))
 
 
 def device_outputs(
-    board: Board, package_id: str, *, module: str = "ai_edge_litert.interpreter", wrong: bool = False
+    run: Run, package_id: str, *, module: str = "ai_edge_litert.interpreter"
 ) -> np.ndarray[Any, Any]:
-    """Return the outputs [case, value] of the package that lies on a board, by the provisioned runtime."""
-    script = f"python3 -I - /root/.edgepack {package_id} {module} <<'END'\n{_RUN}\nEND"
-    return np.array(json.loads(board.ssh(script, wrong=wrong)), np.float64)
+    """Return the outputs [case, value] of the package that lies on a board, by the provisioned runtime.
+
+    Args:
+        run: Runs a program on the board and returns what it prints.
+        package_id: The package.
+        module: The runtime's Python module.
+    """
+    argv = ["python3", "-I", "-c", _RUN, "/root/.edgepack", package_id, module]
+    return np.array(json.loads(run(argv)), np.float64)
 
 
 def golden_outputs(path: Path) -> tuple[np.ndarray[Any, Any], float]:

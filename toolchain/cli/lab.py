@@ -131,7 +131,13 @@ def _next(devices: list[Up], *, trusting: bool | None) -> list[str]:
 
 
 def _span(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+    """Return the names, the numbered ones of a kind as `first to last`."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(name.rpartition("-")[0], []).append(name)
+    return ", ".join(
+        group[0] if len(group) == 1 else f"{group[0]} to {group[-1]}" for group in groups.values()
+    )
 
 
 @command.command(name="list", short_help="List the emulated devices.")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgepack.toolchain.errors import LabError
-from edgepack.toolchain.lab.commands import find_program
+from edgepack.toolchain.lab.commands import find_program, require_programs
 
 # Source: RFC 1918; the middle of 10.0.0.0/8, which few home and office networks use.
 _CANDIDATES = tuple(f"10.213.{number}.0/24" for number in range(77, 177))
@@ -115,7 +115,12 @@ def ip(*arguments: str, check: bool = True) -> str:
     Raises:
         LabError: It failed.
     """
-    command = [find_program("ip") or "ip", *arguments]
+    program = find_program("ip")
+    if program is None:
+        if not check:
+            return ""
+        require_programs("A network of light devices", ["ip"])
+    command = [program or "ip", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode and check:
         message = f"ip {' '.join(arguments)}: {done.stderr.strip()}"
