@@ -49,15 +49,21 @@ def comparison_section(found: Comparison, number: int) -> dict[str, Any]:
         "gates": len(found.gates),
         "passed": found.passed,
         "warnings": found.warnings,
-        "table": table(anchor, _COLUMNS, map(_row, shown), left=_LEFT),
+        "table": _table(anchor, shown, with_gates=bool(found.gates)),
         "plot": changes_plot(shown, f"changes-{number}"),
         "rest": _rest(rest, anchor) if rest else None,
     }
 
 
+def _table(anchor: str, changes: Sequence[MetricChange], *, with_gates: bool) -> dict[str, Any]:
+    columns = len(_COLUMNS) if with_gates else len(_COLUMNS) - 1
+    return table(anchor, _COLUMNS[:columns], [_row(change)[:columns] for change in changes], left=_LEFT)
+
+
 def _rest(changes: Sequence[MetricChange], anchor: str) -> dict[str, Any]:
-    rows = [(_place(change), *_row(change)) for change in changes]
-    return table(f"{anchor}-rest", ("configuration", *_COLUMNS), rows, left=_LEFT)
+    """Return the changes that are folded away; no gate stands on them."""
+    rows = [(_place(change), *_row(change)[:-1]) for change in changes]
+    return table(f"{anchor}-rest", ("configuration", *_COLUMNS[:-1]), rows, left=_LEFT)
 
 
 def _place(change: MetricChange) -> Cell:

@@ -43,3 +43,4 @@ def test_nothing_is_left_out():
     shown = len(found["table"]["rows"]) + len(found["rest"]["rows"])
     assert shown == len(compare(base, make_record(minutes=5)).changes)
     assert found["rest"]["headings"][0]["text"] == "configuration"
+    assert "gate" not in [heading["text"] for heading in found["table"]["headings"]]

@@ -1,6 +1,7 @@
 """The changes against a baseline: one line a metric, with its interval, zero in the middle.
 
 Rules:
+    * Drawn is what a test has judged, and what a gate stands on: a figure read once would only set the scale.
     * Drawn are relative changes of the headline configuration and of the whole run; points of a ratio are
       none, and stand in the table.
     * Better is a filled dot, worse a filled square, anything else a ring: no finding hangs on its colour.
@@ -24,8 +25,12 @@ _LEAST_SPAN = 0.01
 
 
 def changes_plot(changes: Sequence[MetricChange], name: str) -> Plot | None:
-    """Return the plot of these changes; None where none has a relative change."""
-    drawn = [change for change in changes if change.change is not None and not change.is_points]
+    """Return the plot of these changes; None where none of them is to be drawn."""
+    drawn = [
+        change
+        for change in changes
+        if change.change is not None and not change.is_points and (change.p_value is not None or change.gates)
+    ]
     if not drawn:
         return None
     with drawing(height=1.0 + 0.27 * len(drawn)) as (figure, (axes,)):
@@ -62,4 +67,4 @@ def _limits(found: MetricChange) -> list[float]:
 
 
 def _percent(value: float) -> str:
-    return f"{value * 100:+.3g} %" if value else "0"
+    return f"{value * 100:+,.4g} %" if value else "0"

@@ -138,6 +138,13 @@ def test_changes_have_intervals_and_limits():
     assert changes_plot([], "x") is None
 
 
+def test_a_figure_read_once_does_not_set_the_scale():
+    found = compare(make_record(), make_record(minutes=1))
+    untested = [change for change in found.changes if change.finding == "untested"]
+    assert untested
+    assert changes_plot(untested, "x") is None
+
+
 def test_plots_stay_small_whatever_a_window_holds():
     made = make_configuration(1, 1, windows=5)
     for number, window in enumerate(made["windows"]):
