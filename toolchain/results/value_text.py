@@ -20,6 +20,7 @@ _FORMS: dict[str, Callable[[float], str]] = {
     "ns": format_duration_ns,
     "bytes": format_bytes,
     "J": lambda value: format_energy_uj(value * 1e6),
+    "J*s": lambda value: f"{format_energy_uj(value * 1e6)}·s",
     "W": lambda value: format_power_mw(value * 1e3),
     "ratio": format_percent,
     "inferences/s": lambda value: f"{format_count(value)}/s",

@@ -1,25 +1,26 @@
 from __future__ import annotations
 
-from edgepack.toolchain.report.energy import ENERGY_COLUMNS, energy_cell, format_energy, has_energy
+from edgepack.toolchain.report.energy import ENERGY_COLUMNS, energy_cell, has_energy
 from edgepack.toolchain.report.view import COLUMNS, group_models, headline_configuration
 from edgepack.toolchain.results.schema import Metric
+from edgepack.toolchain.results.value_text import value_text
 from tests.toolchain.records import make_record
 from tests.toolchain.report.throttled import make_full_record
 
 
 def test_units():
-    assert format_energy(0.00138) == "1.38 mJ"
-    assert ENERGY_COLUMNS["energy-delay product"][1](1.2e-6) == "1.2 µJ·s"
-    assert ENERGY_COLUMNS["average power"][1](3.27) == "3.27 W"
+    assert value_text(0.00138, "J") == "1.38 mJ"
+    assert value_text(1.2e-6, "J*s") == "1.2 µJ·s"
+    assert value_text(3.27, "W") == "3.27 W"
 
 
 def test_each_figure_is_the_record_s():
     record = make_full_record()
     place = headline_configuration(record)
-    for heading, (name, form) in ENERGY_COLUMNS.items():
+    for heading, name in ENERGY_COLUMNS.items():
         metric = record.find(name, configuration=place)
         assert isinstance(metric, Metric), name
-        assert energy_cell(record, place, heading).text == form(metric.value)
+        assert energy_cell(record, place, heading).text == value_text(metric.value, metric.unit)
 
 
 def test_gross_and_over_idle_are_apart():
