@@ -55,11 +55,13 @@ def test_the_runtime_times_its_operators_and_the_roof_is_kept(chain: Agent, work
     assert 0.4 < profile.total_ns / profile.plain_ns < 2.5, "operators make up the latency"
     assert isinstance(roofline, Roofline), roofline
     assert {peak.dtype for peak in roofline.peaks} == {"int8", "float32"}
-    (kept,) = work_dir.glob("roofline-*.json")
-    before = kept.read_bytes()
+    (path,) = work_dir.glob("roofline-*.json")
+    kept = json.loads(path.read_bytes())
     again = bench(chain, min_runs=1)
-    assert kept.read_bytes() == before
-    assert again["roofline"] == raw["roofline"], "measured once"
+    after = json.loads(path.read_bytes())
+    assert {threads: after[threads] for threads in kept} == kept, "measured once"
+    if roofline.note is None:  # on a busy machine it is measured again
+        assert again["roofline"] == raw["roofline"]
 
 
 @pytest.mark.slow
