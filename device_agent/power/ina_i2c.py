@@ -116,7 +116,7 @@ def find(roots: Roots, settings: Settings) -> list[Found]:
     try:
         _close_after(settings, I2cChip(path, settings.address))
     except (OSError, SensorGoneError) as err:
-        reason = str(err)
+        reason = f"{err.filename}: {err.strerror}" if isinstance(err, OSError) else str(err)
         if isinstance(err, FileNotFoundError):
             remedy = "Enable I2C: `sudo modprobe i2c-dev`; Raspberry Pi: `sudo raspi-config nonint do_i2c 0`."
         elif isinstance(err, PermissionError):

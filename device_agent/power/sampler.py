@@ -5,9 +5,10 @@ waits for it. To what is measured the sampler is a process of its own.
 
 The cadence. Ticks are timed, at first and all along: CPU time of this thread for waking up, reading and
 storing, and of its children where a reading runs a program. The interval is the driver's own (10 ms for
-sysfs) or, where that would cost more than `CPU_BUDGET` of a core, the time that makes it cost just that. The
-schedule is monotonic: a late reading does not move the later ones, and ticks that were missed are counted as
-dropped.
+sysfs) or, where that would cost more than `CPU_BUDGET` of a core, the time that makes it cost just that; for
+files of the kernel at most 200 ms, which is too much only for an emulated processor. What ticks cost is the
+lower quartile: the rest is time that other programs, or a hypervisor, took within them. The schedule is
+monotonic: a late reading does not move the later ones, and ticks that were missed are counted as dropped.
 
 A reading belongs to the middle of the time it took. One that took longer than two intervals belongs to no
 known time and is dropped. A reading that never returns leaves its thread behind, and the source ends.
@@ -22,7 +23,6 @@ import resource
 import threading
 import time
 from dataclasses import replace
-from statistics import median
 from typing import TYPE_CHECKING, Callable
 
 from .source import NoReadingError, SensorGoneError
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 CPU_BUDGET = 0.006
 DEFAULT_INTERVAL_NS = 10_000_000
+# A window of ten seconds has fifty readings at least.
+LONGEST_FILE_INTERVAL_NS = 200_000_000
 _CALIBRATION_TICKS = 5
 _TICKS_BETWEEN_CHECKS = 20
 # Waiting on an event can be cut short but costs as much as a reading; short waits are slept through.
@@ -143,7 +145,7 @@ class SampledSource:
 
     def _keep_taking(self, samples: Samples) -> None:
         tick_ns = time.monotonic_ns()
-        spent_ns, ticks = self._spent_ns(), 0
+        spent_ns, costs = self._spent_ns(), []
         while not self._stop.is_set():
             tick_ns += self._interval_ns
             tick_ns += self._skip_missed(samples, tick_ns)
@@ -151,11 +153,12 @@ class SampledSource:
             if self._stop.is_set():
                 return
             self._take(samples)
-            ticks += 1
-            if ticks == _TICKS_BETWEEN_CHECKS:
-                now_ns = self._spent_ns()
-                self._pace((now_ns - spent_ns) // ticks)
-                spent_ns, ticks = now_ns, 0
+            now_ns = self._spent_ns()
+            costs.append(now_ns - spent_ns)
+            spent_ns = now_ns
+            if len(costs) == _TICKS_BETWEEN_CHECKS:
+                self._pace(costs)
+                costs.clear()
 
     def _pause(self, pause_ns: int) -> None:
         if pause_ns > _LONGEST_SLEEP_NS:
@@ -163,9 +166,12 @@ class SampledSource:
         elif pause_ns > 0:
             time.sleep(pause_ns / 1e9)
 
-    def _pace(self, tick_cost_ns: int) -> None:
-        """Choose the interval at which a tick of this cost stays within the budget."""
-        self._interval_ns = max(self._least_interval_ns, int(tick_cost_ns / CPU_BUDGET))
+    def _pace(self, costs_ns: list[int]) -> None:
+        """Choose the interval at which ticks of these costs stay within the budget."""
+        cost_ns = sorted(costs_ns)[len(costs_ns) // 4]
+        wanted_ns = max(self._least_interval_ns, int(cost_ns / CPU_BUDGET))
+        longest_ns = None if self._runs_program else max(self._least_interval_ns, LONGEST_FILE_INTERVAL_NS)
+        self._interval_ns = min(wanted_ns, longest_ns) if longest_ns else wanted_ns
 
     def _skip_missed(self, samples: Samples, tick_ns: int) -> int:
         """Count the ticks that are over already; return how far to move on."""
@@ -206,7 +212,7 @@ class SampledSource:
                 self._read()
             time.sleep(DEFAULT_INTERVAL_NS / 1e9)
             costs.append(self._spent_ns() - before_ns)
-        self._pace(int(median(costs)))
+        self._pace(costs)
 
     def _spent_ns(self) -> int:
         spent_ns = time.thread_time_ns()

@@ -90,7 +90,7 @@ def test_a_step_with_the_program_s_own_timestamps(machine, tmp_path, measuring) 
     step = next(t for t, w in zip(trace["clock_ns"], trace["watts"], strict=True) if w > 2)
     end = trace["clock_ns"][-1]
     begin = end - found["duration_ns"]
-    assert found["joules"] == pytest.approx(((step - begin) + 3 * (end - step)) / 1e9, rel=0.05)
+    assert found["joules"] == pytest.approx(((step - begin) + 3 * (end - step)) / 1e9, rel=0.1)
 
 
 def test_a_program_that_dies_is_quoted(machine, tmp_path, measuring) -> None:

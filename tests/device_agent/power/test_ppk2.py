@@ -212,7 +212,7 @@ def test_a_step_in_mid_window(machine, kit, measuring) -> None:
     assert abs(edge - when[0]) < 60_000_000
     end = trace["clock_ns"][-1]
     truth = AMPERES * 3.3 * (found["duration_ns"] + 2 * (end - edge)) / 1e9
-    assert found["joules"] == pytest.approx(truth, rel=0.02)
+    assert found["joules"] == pytest.approx(truth, rel=0.1)
 
 
 def test_lost_words_refuse_the_window(machine, kit, measuring) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
 from edgepack.device_agent.power import sampler
+from edgepack.device_agent.power.recorder import Recorder
 from edgepack.device_agent.power.roots import read_number
-from edgepack.device_agent.power.sampler import CPU_BUDGET, SampledSource
+from edgepack.device_agent.power.sampler import CPU_BUDGET, LONGEST_FILE_INTERVAL_NS, SampledSource
 from edgepack.device_agent.power.sensor import Meter
 from edgepack.device_agent.power.source import NoReadingError, SensorGoneError, Traits
 
@@ -29,24 +32,24 @@ def test_a_window_of_constant_power(measuring) -> None:
     assert found["samples"] >= 5
 
 
-def test_a_step_in_the_middle(measuring) -> None:
+def test_a_step_in_the_middle() -> None:
     watts = [1.0]
-    when = []
-
-    def step() -> None:
-        watts[0] = 5.0
-        when.append(time.monotonic_ns())
-
-    sensor = meter(lambda: watts[0])
-    found = {}
-    while "joules" not in found:  # a machine that was too busy to sample tries again
-        watts[0] = 1.0
-        when.clear()
-        found = measuring(sensor, 0.4, step, once=True)
-    sensor.close()
-    begin = found["trace"]["clock_ns"][-1] - found["duration_ns"]
-    truth = (1.0 * (when[0] - begin) + 5.0 * (begin + found["duration_ns"] - when[0])) / 1e9
-    assert abs(found["joules"] - truth) <= 1.5 * found["uncertainty_j"]
+    found: dict = {}
+    truth = 0.0
+    with Recorder("test", "test", "a test", SampledSource(lambda: watts[0], Traits())) as recorder:
+        while "joules" not in found:  # a machine that was too busy to sample tries again
+            watts[0] = 1.0
+            time.sleep(0.1)
+            edges = [time.monotonic_ns()]
+            for power in (1.0, 5.0):
+                watts[0] = power
+                edges.append(time.monotonic_ns())
+                time.sleep(0.2)
+            edges[1:2] = []
+            edges.append(time.monotonic_ns())
+            found = recorder.energy(edges[0], edges[2])
+            truth = ((edges[1] - edges[0]) * 1.0 + (edges[2] - edges[1]) * 5.0) / 1e9
+    assert abs(found["joules"] - truth) <= found["uncertainty_j"]
     assert found["peak_w"] == 5.0
     assert 0 < found["uncertainty_j"] < truth
 
@@ -81,9 +84,23 @@ def test_an_expensive_reading_is_taken_less_often(measuring, monkeypatch) -> Non
 
     source = SampledSource(read, Traits())
     sensor = Meter("test", "test", "a test", source)
-    measuring(sensor, 0.05)
+    measuring(sensor, 0.05, once=True)
     sensor.close()
-    assert source.interval_ns > 200_000_000
+    assert source.interval_ns == LONGEST_FILE_INTERVAL_NS
+
+
+def test_a_program_a_reading_counts_with_what_it_costs_its_children(measuring, monkeypatch) -> None:
+    monkeypatch.setattr(sampler, "CPU_BUDGET", CPU_BUDGET)
+
+    def read() -> float:
+        subprocess.run([sys.executable, "-I", "-S", "-c", "sum(range(100_000))"], check=True)
+        return 1.0
+
+    source = SampledSource(read, Traits(), runs_program=True)
+    sensor = Meter("test", "test", "a test", source)
+    measuring(sensor, 0.05, once=True)
+    sensor.close()
+    assert source.interval_ns > 500_000_000
 
 
 def test_a_sensor_that_disappears(tmp_path, measuring) -> None:
