@@ -9,6 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.console import Group
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -26,12 +27,14 @@ from edgepack.toolchain.report.view import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
     from edgepack.toolchain.report.summary import BuildSummary
     from edgepack.toolchain.report.view import ModelGroup, RunRow
     from edgepack.toolchain.results.schema import RunRecord
 
+_GIVE_WAY = ("load", "first", "size", "peak memory", "p99", "quality")
+_ANY_WIDTH = 10_000
 _MARK_STYLES = {"✓": "green", "!": "bold red"}
 
 
@@ -41,27 +44,53 @@ def results_table(records: Sequence[RunRecord], builds: Sequence[BuildSummary] =
     for group in group_models(records, builds):
         if parts:
             parts.append(Text())
-        parts += _runs(group) if group.rows else [build_table(group.builds)]
+        parts.append(_Runs(group) if group.rows else build_table(group.builds))
     return Group(*parts)
 
 
-def _runs(group: ModelGroup) -> list[RenderableType]:
-    columns = [column for column in group.measured_columns if column != "verdict"]
+class _Runs:
+    """The table of one model with its notes; columns give way, the least asked for first, until it fits."""
+
+    def __init__(self, group: ModelGroup) -> None:
+        self._group = group
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield title, table and notes for the width at hand."""
+        columns = [column for column in self._group.measured_columns if column != "verdict"]
+        dropped: list[str] = []
+        table = _table(self._group, columns)
+        for column in _GIVE_WAY:
+            if (
+                Measurement.get(console, options.update(max_width=_ANY_WIDTH), table).maximum
+                <= options.max_width
+            ):
+                break
+            columns.remove(column)
+            dropped.append(column)
+            table = _table(self._group, columns)
+        yield Text.assemble((self._group.name, "bold cyan"), f" for {self._group.target}")
+        yield table
+        yield from _below(self._group, columns)
+        if dropped:
+            yield Text(f"not shown for want of room: {', '.join(dropped)}", style="dim")
+
+
+def _table(group: ModelGroup, columns: Sequence[str]) -> Table:
     numbers = footnotes(group.rows, columns)
-    title = Text.assemble((group.name, "bold cyan"), f" for {group.target}")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         left = column in TEXT_COLUMNS
         table.add_column(group.heading(column), justify="left" if left else "right", overflow="fold")
     for row in group.rows:
         table.add_row(*(_cell(row, column, numbers) for column in columns))
-    notes = [Text(f"[{number}] {reason}", style="dim") for reason, number in numbers.items()]
-    return [title, table, *notes, *_below(group)]
+    return table
 
 
-def _below(group: ModelGroup) -> list[Text]:
+def _below(group: ModelGroup, columns: Sequence[str]) -> list[Text]:
     """Return what a reader must know beside the table: configuration, verdicts, what did not run."""
-    notes = [Text(_configurations(group), style="dim")]
+    numbers = footnotes(group.rows, columns)
+    notes = [Text(f"[{number}] {reason}", style="dim") for reason, number in numbers.items()]
+    notes.append(Text(_configurations(group), style="dim"))
     for row in group.rows:
         if reason := why_unstable(row.record, row.configuration):
             notes.append(Text(f"! {row.label}: {reason}", style="red"))

@@ -92,3 +92,13 @@ def test_energy_has_a_column_where_it_was_measured():
     measured = shown(make_full_record())
     assert "mJ" in measured
     assert "energy: unavailable" not in measured
+
+
+def test_columns_give_way_in_a_narrow_terminal():
+    record = make_record()
+    narrow, wide = shown(record, width=80), shown(record)
+    assert "not shown for want of room: load, first" in narrow
+    assert "535 µs" in narrow
+    assert "2.15 k/s" in narrow
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert "want of room" not in wide
