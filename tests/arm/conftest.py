@@ -71,10 +71,10 @@ class Workplace:
         lab = lab.model_copy(update={"known_hosts": Path(self.environment["EDGEPACK_KNOWN_HOSTS"])})
         deploy(package, lab.device(device), lab, report=report)
 
-    def bench(self, package: Path, device: str, *, batches: str, threads: str) -> dict[str, Any]:
-        """Measure an installed package for a short time and return the record."""
-        short = ("--batches", batches, "--threads", threads, "--min-runs", "5", "--min-seconds", "0.1")
-        [run] = self.edgepack("bench", str(package), "--device", device, *short).document["runs"]
+    def bench(self, package: Path, device: str, *options: str) -> dict[str, Any]:
+        """Measure an installed package at batch 1 with one thread, and return the record."""
+        short = ("--batches", "1", "--threads", "1", "--quick", "--no-memory", "--no-profile")
+        [run] = self.edgepack("bench", str(package), "--device", device, *short, *options).document["runs"]
         return dict(run)
 
     def current(self, device: str) -> str:

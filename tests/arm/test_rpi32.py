@@ -70,7 +70,7 @@ def test_board_computes_what_the_host_computes(
 
 
 def test_bench(deployed: dict[str, Any], workplace: Workplace, packages32: dict[str, Path]) -> None:
-    run = workplace.bench(packages32["int8"], NAME, batches="1", threads="1")
+    run = workplace.bench(packages32["int8"], NAME)
     assert (run["target"], run["runtime"]["kind"], run["runtime"]["numpy"]) == (
         "rpi-armv7",
         "tflite-runtime",

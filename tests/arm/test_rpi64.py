@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("arm64")]
 NAME = "rpi64-1"
+_ENERGY = ("--power", "hwmon:ina226", "--no-accuracy")
 _POWER = "cat /sys/class/hwmon/*/name; cat /sys/class/hwmon/*/power1_input"
 
 
@@ -90,6 +91,69 @@ def test_model_computes_what_the_host_computes(
     assert within_tolerance(first["golden"])
     expected, tolerance = golden_outputs(packages["int8"])
     assert np.abs(device_outputs(pi.run, first["package_id"]) - expected).max() <= tolerance <= 3
+
+
+def test_energy_is_that_of_known_watts(
+    first: dict[str, Any], pi: Machine, workplace: Workplace, packages: dict[str, Path]
+) -> None:
+    """From the kernel's sensor to the record: 5 W for as long as a window lasts."""
+    pi.set_power(5.0)
+    run = workplace.bench(
+        packages["int8"], NAME, "--power", "hwmon:ina226", "--windows", "2", "--no-accuracy"
+    )
+    assert run["emulated"] and (run["target"], run["runtime"]["kind"]) == ("rpi4", "litert")
+    [configuration] = run["configurations"]
+    for window in configuration["windows"]:
+        power = window["power"]
+        assert power["sensor"] == "hwmon:ina226" and power["coverage"] > 0.5
+        assert power["joules"] == pytest.approx(5.0 * power["duration_ns"] / 1e9, rel=0.01)
+        assert len(window["samples_ns"]) >= 5 and min(window["samples_ns"]) > 0
+    metrics = {metric["name"]: metric for metric in run["metrics"]}
+    assert metrics["average_power"]["value"] == pytest.approx(5.0, rel=0.01)
+    durations = {window["window_ns"] / window["runs"] / 1e9 for window in configuration["windows"]}
+    each = metrics["energy_per_inference"]["value"] / 5.0
+    assert min(durations) * 0.99 <= each <= max(durations) * 1.01
+
+
+def test_energy_of_steps_within_a_window(
+    first: dict[str, Any], pi: Machine, workplace: Workplace, packages: dict[str, Path]
+) -> None:
+    """The power changes all the time; what the device logged when it set it gives the true energy."""
+    pi.set_power(2.0)
+    pi.play_power([hold(0.7, watts=watts) for _ in range(150) for watts in (2.0, 8.0)])
+    run = workplace.bench(packages["int8"], NAME, *_ENERGY, "--windows", "1", "--min-seconds", "3")
+    log = pi.power_log()
+    [configuration] = run["configurations"]
+    [window] = configuration["windows"]
+    start = window["start_clock_ns"]
+    expected = log.energy_j(start, start + window["window_ns"])
+    assert window["power"]["joules"] == pytest.approx(expected, rel=0.05)
+    assert window["power"]["peak_w"] == pytest.approx(8.0, abs=0.01)
+
+
+def test_power_cut_while_a_benchmark_runs(
+    first: dict[str, Any], pi: Machine, workplace: Workplace, packages: dict[str, Path]
+) -> None:
+    """The benchmark is lost, and said to be; one that had finished is brought home after the cut."""
+    options = ("--batches", "1", "--threads", "1", "--no-memory", "--no-profile", "--no-accuracy", "--detach")
+    package = str(packages["int8"])
+    workplace.edgepack("bench", package, "--device", NAME, "--quick", "--windows", "1", *options)
+    deadline = time.monotonic() + 300
+    while _states(workplace) != ["finished"] and time.monotonic() < deadline:
+        time.sleep(1)
+    workplace.edgepack("bench", package, "--device", NAME, "--min-seconds", "60", *options)
+    pi.power_cut()
+    pi.wait_until_up()
+    assert sorted(_states(workplace)) == ["finished", "lost"]
+    collected = workplace.edgepack("collect", "--device", NAME, status=None).document
+    [run] = collected["runs"]
+    assert run["package"]["package_id"] == first["package_id"]
+    assert "finished" not in _states(workplace)
+
+
+def _states(workplace: Workplace) -> list[str]:
+    jobs = workplace.edgepack("jobs", "--device", NAME).document["jobs"]
+    return [job["state"] for job in jobs]
 
 
 def test_power_cut_while_a_package_is_installed(

@@ -57,7 +57,7 @@ KINDS = {
             recipe=ARM64,
             needs_root=False,
             first_cost="270 MB to download, 340 MB of disk, about a minute",
-            each_cost="up to 512 MB of memory, what it writes of disk, about 10 s to boot",
+            each_cost="270 to 800 MB of memory, what it writes of disk, about 10 s to boot",
         ),
         Kind(
             name="rpi32",
@@ -69,7 +69,7 @@ KINDS = {
             recipe=ARMHF,
             needs_root=False,
             first_cost="290 MB to download, 440 MB of disk, about a minute",
-            each_cost="up to 512 MB of memory, what it writes of disk, about 10 s to boot",
+            each_cost="270 to 800 MB of memory, what it writes of disk, about 10 s to boot",
         ),
         Kind(
             name="fleet",

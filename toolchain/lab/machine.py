@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 ADDRESS = "127.0.0.1"
 _DISK, _INITRD, _CONSOLE, _LOG = "disk.qcow2", "initrd", "console.log", "qemu.log"
 _BOOT_S = 180.0
+_TRANSLATED_MIB = 256  # translated code is kept in memory; without a limit, an eighth of the host's
 _POLL_S = 0.1
 _BANNER_S = 2.0
 _PLAY = 'busybox setsid lab-power play "$1" < /dev/null > /dev/null 2>&1 &'
@@ -98,7 +99,8 @@ class Machine:
         return [
             find_program("qemu-system-aarch64") or "qemu-system-aarch64",
             "-name", f"edgepack-{self.device.name}", "-nodefaults", "-no-user-config",
-            "-M", "virt", "-dtb", str(kernel.device_tree), "-accel", "tcg,thread=multi",
+            "-M", "virt", "-dtb", str(kernel.device_tree),
+            "-accel", f"tcg,thread=multi,tb-size={_TRANSLATED_MIB}",
             "-cpu", CPU, "-smp", str(CPUS), "-m", str(MEMORY_MIB), "-display", "none",
             "-serial", f"file:{_CONSOLE}", "-qmp", f"unix:{SOCKET},server=on,wait=off",
             "-kernel", str(kernel.image), "-initrd", _INITRD,
