@@ -15,7 +15,14 @@ from edgepack.toolchain.results.compare import compare
 from edgepack.toolchain.results.gates import parse_gate
 from tests.toolchain.records import make_configuration, make_record
 from tests.toolchain.report.builds import make_build
-from tests.toolchain.report.throttled import REJECTED, WHY, judged, make_full_record
+from tests.toolchain.report.throttled import (
+    PROFILE,
+    REJECTED,
+    WHY,
+    judged,
+    make_full_record,
+    throttled_configuration,
+)
 
 _VOID = {"meta", "link", "br", "hr", "img", "input", "path", "use"}
 EVIL = "<script>alert(1)</script>\"'&$\\alpha$ {{ 7*7 }} \u202e \U0001f600"
@@ -243,3 +250,26 @@ def test_it_fits_the_screen(page, width, request, tmp_path):
     assert found, done.stdout[-500:]
     assert int(found[1]) <= int(found[2]) <= width
     assert found[3] == ""
+
+
+def test_what_a_device_says_is_text():
+    made = throttled_configuration(1, 4)
+    for window in made["windows"]:
+        window["rejected"] = window["rejected"] and EVIL
+        for state in window["states"]:
+            state["temperatures_c"][0]["name"] = EVIL
+            state["governors"] = [EVIL]
+    operators = [{**PROFILE["operators"][0], "name": EVIL}]
+    record = make_full_record(
+        configurations=[made],
+        power_sensor={"name": EVIL, "driver": EVIL, "covers": EVIL},
+        profile={**PROFILE, "operators": operators, "note": EVIL},
+        control={"pinned": None, "governor": EVIL, "refused": EVIL},
+        stolen_from=EVIL,
+        steal_reason=EVIL,
+    )
+    text = html_report([judged(record, headline_configuration(record), why=EVIL)])
+    page = Page(text)
+    assert "script" not in page.tags
+    assert "<script" not in text
+    assert text.count("{{ 7*7 }}") >= 10
