@@ -112,8 +112,8 @@ class Program:
                 found = parse_line(line[: _MOST_LINE_BYTES + 1])
                 if found:
                     samples.add(self._clock_ns(found[0], arrived_ns), found[1])
-            except (ValueError, RecursionError, AttributeError):
-                samples.drop(arrived_ns)
+            except (ValueError, RecursionError, AttributeError) as err:
+                samples.drop(arrived_ns, why=str(err)[:200])
 
     def ended(self) -> str:
         """Return how the program ended and its last words."""

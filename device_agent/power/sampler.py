@@ -186,13 +186,13 @@ class SampledSource:
         before_ns = time.monotonic_ns()
         try:
             value = self._read()
-        except NoReadingError:
-            samples.drop(before_ns)
+        except NoReadingError as err:
+            samples.drop(before_ns, why=str(err))
             return
         except OSError as err:
             if err.errno not in _TRANSIENT:
                 raise SensorGoneError(_gone(err)) from err
-            samples.drop(before_ns)
+            samples.drop(before_ns, why=f"{err.filename or 'reading'}: {err.strerror}")
             return
         after_ns = time.monotonic_ns()
         if after_ns - before_ns > 2 * self._interval_ns:

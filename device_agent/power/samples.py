@@ -22,6 +22,7 @@ class Cut:
         dropped: Samples that the sensor or the sampler is known to have lost within the window.
         fault: Why the source ended, if it did before the window's end.
         forgotten: Whether samples of the window had to make room for newer ones.
+        trouble: What the last reading that failed since the window began failed for, if that was said.
     """
 
     clock_ns: array[int]
@@ -29,6 +30,7 @@ class Cut:
     dropped: int
     fault: str | None
     forgotten: bool
+    trouble: str | None = None
 
 
 class Samples:
@@ -41,6 +43,7 @@ class Samples:
         self._drop_clock_ns = array("q")
         self._drop_total = array("q")
         self._fault: tuple[int, str] | None = None
+        self._trouble: tuple[int, str] | None = None
         self._forgotten_until_ns: int | None = None
         self._changed = threading.Condition()
 
@@ -56,9 +59,11 @@ class Samples:
             self._values.append(value)
             self._changed.notify_all()
 
-    def drop(self, clock_ns: int, count: int = 1) -> None:
+    def drop(self, clock_ns: int, count: int = 1, why: str = "") -> None:
         """Count samples that were lost at about `clock_ns`."""
         with self._changed:
+            if why:
+                self._trouble = (clock_ns, why)
             self._drop(clock_ns, count)
 
     def fail(self, reason: str) -> None:
@@ -102,6 +107,7 @@ class Samples:
                 self._dropped(to_ns) - self._dropped(from_ns),
                 self._fault[1] if self._fault and self._fault[0] < to_ns else None,
                 gone,
+                self._trouble[1] if self._trouble and self._trouble[0] >= from_ns else None,
             )
 
     def _reaches(self, clock_ns: int) -> bool:

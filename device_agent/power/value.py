@@ -123,7 +123,9 @@ def _refusal_of_result(
 
 
 def _age(cut: Cut, to_ns: int) -> str:
-    """Return how a stalled sensor differs from a slow one, in words."""
+    """Return what went wrong, or how a stalled sensor differs from a slow one, in words."""
+    if cut.trouble:
+        return cut.trouble
     if not cut.clock_ns:
         return "the sensor gave no sample"
     silent_s = (to_ns - cut.clock_ns[-1]) / 1e9

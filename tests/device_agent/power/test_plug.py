@@ -235,7 +235,7 @@ def test_a_plug_that_goes_away_in_mid_window(machine, fake, measuring) -> None:
 
     found = measuring(sensor, 0.4, away, once=True)
     sensor.close()
-    assert "lost" in found["unavailable"]
+    assert "HTTP status 500" in found["unavailable"]
 
 
 def test_a_wrong_host_is_said(machine) -> None:

@@ -143,7 +143,7 @@ def test_a_sensor_that_answers_eagain_from_some_moment_on(measuring) -> None:
     found = measuring(sensor, 0.3, failing.set, once=True)
     sensor.close()
     assert "samples cover" in found["unavailable"]
-    assert "lost" in found["unavailable"]
+    assert "lost): reading: again" in found["unavailable"]
 
 
 def test_single_readings_that_fail_are_counted_and_bridged(measuring) -> None:
