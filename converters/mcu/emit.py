@@ -8,13 +8,14 @@ Rules:
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edgepack import __version__
 from edgepack.converters.mcu.plan_memory import ALIGNMENT
-from edgepack.converters.mcu.program import Struct, Table
+from edgepack.converters.mcu.program import C_TYPES, Struct, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 _WIDTH = 110
 _MINIMA = {-(1 << 31): "INT32_MIN"}
-C_TYPES = {"int8": "int8_t", "int16": "int16_t", "int32": "int32_t", "float32": "float"}
 
 
 @dataclass(frozen=True)
@@ -129,12 +129,16 @@ def emit_source(name: str, program: Program, plan: MemoryPlan, origin: Origin, *
     parts = [f'{banner}\n#include "{name}.h"\n\n#include "ep_kernels.h"\n']
     if ticks:
         parts.append("void ep_tick(int call);\n")
+    parts += ["\n".join([*_table(f"value_{v}", t), ""]) for v, t in sorted(program.constants.items())]
     parts += [_constants(number, call) for number, call in enumerate(program.calls)]
     body = []
     for number, call in enumerate(program.calls):
         arguments = [f"&op_{number}"]
         for value in (*call.inputs, *call.outputs):
             c_type = C_TYPES[program.values[value].dtype]
+            if program.root(value) in program.constants:
+                arguments.append(f"value_{program.root(value)}")
+                continue
             arguments.append(f"({c_type} *)(void *)(base + {plan.offsets[value]})")
         if call.scratch_bytes:
             arguments.append(f"base + {plan.offsets[len(program.values) + number]}")
@@ -168,7 +172,7 @@ def _constants(number: int, call: Call) -> str:
 def _table(name: str, table: Table) -> list[str]:
     head = f"static const {table.c_type} {name}[{len(table.data)}] = {{"
     if table.data.ndim == 1:
-        items: Iterable[str] = (_number(int(item)) for item in table.data)
+        items: Iterable[str] = (_number(item) for item in table.data.tolist())
     else:
         items = ("{" + ", ".join(_number(int(item)) for item in row) + "}" for row in table.data)
     return [head, *_wrapped(items, "  "), "};"]
@@ -186,8 +190,10 @@ def _wrapped(items: Iterable[str], indent: str) -> list[str]:
 
 def _number(value: float) -> str:
     if isinstance(value, int):
-        return _MINIMA.get(value, str(value))
-    return f"{value!r}f"
+        return _MINIMA.get(value, str(int(value)))
+    if math.isfinite(value):
+        return f"{value!r}f"
+    return "(0.0f / 0.0f)" if math.isnan(value) else f"({math.copysign(1.0, value)!r}f / 0.0f)"
 
 
 def _comment(text: str) -> str:

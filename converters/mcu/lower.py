@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgepack.converters.errors import ConversionError
 from edgepack.converters.mcu.ops import add, average_pool_2d, conv_2d, fully_connected, softmax
-from edgepack.converters.mcu.program import Call, Program, Value
+from edgepack.converters.mcu.program import C_TYPES, Call, Program, Table, Value
 from edgepack.converters.mcu.requantize import scale_of
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def lower(graph: Graph) -> Program:
         inputs=subgraph.inputs,
         outputs=subgraph.outputs,
         same=work.same,
+        constants=work.constants(),
     )
 
 
@@ -64,6 +65,19 @@ class _Work:
             msg = f"Operator {operator.index}, {operator.label} (output '{output.name}'), has no kernel in C."
             raise ConversionError(msg, remedy=f"Use operators that have one: {known}.")
         self.calls.append(lowering(self.subgraph, operator))
+
+    def constants(self) -> dict[int, Table]:
+        """Return the tensors in the file that kernels read as they read any other."""
+        found = {}
+        for call in self.calls:
+            for value in call.inputs:
+                root = value
+                while root in self.same:
+                    root = self.same[root]
+                tensor = self.subgraph.tensors[root]
+                if tensor.data is not None:
+                    found[root] = Table(C_TYPES[tensor.dtype], tensor.data.reshape(-1))
+        return found
 
 
 def _value(tensor: Tensor) -> Value:

@@ -87,6 +87,8 @@ def find_buffers(program: Program) -> list[Buffer]:
 
     def touch(value: int, when: int) -> None:
         root = program.root(value)
+        if root in program.constants:
+            return
         first, last = span.get(root, (when, when))
         span[root] = (min(first, when), max(last, when))
 
@@ -106,6 +108,8 @@ def find_buffers(program: Program) -> list[Buffer]:
     home = {root: root for root in span}
     for when, call in enumerate(program.calls):
         for source, output in call.in_place:
+            if program.root(source) in program.constants:
+                continue
             a, b = home[program.root(source)], home[program.root(output)]
             ends_here = (
                 max(span[v][1] for v in groups[a]) == when and min(span[v][0] for v in groups[b]) == when

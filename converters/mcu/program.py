@@ -20,15 +20,24 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+DTYPE_BYTES = {"bool": 1, "int8": 1, "uint8": 1, "int16": 2, "int32": 4, "float32": 4}
+"""Types that a value may have, and the bytes an element takes."""
+C_TYPES = {
+    "bool": "uint8_t", "int8": "int8_t", "uint8": "uint8_t",
+    "int16": "int16_t", "int32": "int32_t", "float32": "float",
+}  # fmt: skip
+"""The same types in C; a truth value is a byte of 0 or 1."""
+
+
 @dataclass(frozen=True)
 class Value:
-    """A tensor that lives in the arena.
+    """A tensor that a kernel reads or writes: in the arena, or in flash where it is constant.
 
     Attributes:
         index: Its index in the program.
         name: Its name in the model.
         shape: Its shape.
-        dtype: "int8", "int16", "int32" or "float32".
+        dtype: "bool", "int8", "uint8", "int16", "int32" or "float32".
         scale: Its scale; None where it is not quantized.
         zero_point: Its zero point.
     """
@@ -48,7 +57,7 @@ class Value:
     @property
     def size_bytes(self) -> int:
         """Bytes in the arena."""
-        return self.elements * {"int8": 1, "int16": 2, "int32": 4, "float32": 4}[self.dtype]
+        return self.elements * DTYPE_BYTES[self.dtype]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +119,7 @@ class Program:
         inputs: Values that the caller fills.
         outputs: Values that the caller reads.
         same: Value to the value whose bytes it is another view of (reshapes).
+        constants: Values that lie in flash, with their data: operands of kernels that take any tensor there.
     """
 
     values: tuple[Value, ...]
@@ -117,6 +127,7 @@ class Program:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     same: Mapping[int, int] = field(default_factory=dict)
+    constants: Mapping[int, Table] = field(default_factory=dict)
 
     def root(self, value: int) -> int:
         """Return the value that owns the bytes."""
