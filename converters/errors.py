@@ -40,3 +40,9 @@ class MissingExtraError(EdgepackError):
             f"{what} needs the '{extra}' extra, which is not installed.",
             remedy=f'Run: pip install "edgepack[{extra}]"',
         )
+
+
+class CompilerError(EdgepackError):
+    """There is no C compiler for the target, or it failed: a program must be installed, or it is a bug."""
+
+    exit_code = 11

@@ -14,6 +14,7 @@ from typing import Literal
 
 RuntimeKind = Literal["litert", "tflite-runtime", "mcu"]
 LinkKind = Literal["ssh", "local", "serial", "adb", "emulated"]
+BootKind = Literal["rp2040", "rp2350"]
 Precision = Literal["float32", "float16", "dynamic-int8", "int8", "int16x8", "int4", "auto"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "dynamic-int8", "int8", "int16x8", "int4", "auto")
 
@@ -84,6 +85,21 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Firmware:
+    """How a microcontroller's image is made and started.
+
+    Attributes:
+        boot: Whose boot ROM starts it, "rp2040" or "rp2350"; None where it wants to find nothing in flash.
+        uf2_family: The chip's family id in UF2 files; None where it does not take them.
+        machine: The machine of QEMU that emulates the board; None for a real one.
+    """
+
+    boot: BootKind | None
+    uf2_family: int | None
+    machine: str | None
+
+
+@dataclass(frozen=True)
 class PowerSensor:
     """A power sensor that such a board carries.
 
@@ -114,6 +130,7 @@ class Target:
         source: Where the facts that have no source of their own were read.
         aliases: Other names that find this target; each is matched as a whole.
         notes: What a person should know before using it, one line each.
+        firmware: How an image for it is made; None where edgepack makes none (Linux, a bare core).
     """
 
     name: str
@@ -132,3 +149,4 @@ class Target:
     source: str
     aliases: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    firmware: Firmware | None = None

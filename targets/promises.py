@@ -55,10 +55,16 @@ def _reason_goes_with_not_buildable(target: Target, root: Table) -> None:
         root.refuse("not_buildable_reason", "missing", "the reason in plain words, as buildable = false")
 
 
-def _microcontrollers_are_not_buildable(target: Target, root: Table) -> None:
-    # Nothing turns a model into C yet, whatever a user's own file says.
-    if target.family == "mcu" and target.buildable:
-        root.refuse("buildable", "true", "false for family 'mcu', which can only be inspected yet")
+def _images_are_of_microcontrollers_with_memory(target: Target, root: Table) -> None:
+    if target.firmware is None:
+        return
+    if target.family != "mcu":
+        root.refuse("firmware", "given", f"no such table for family '{target.family}'")
+    for kind in ("flash", "ram"):
+        if not any(r.kind == kind and r.address is not None and r.size_bytes for r in target.memory):
+            root.refuse(
+                "memory", f"without {kind} of known address and size", f"one region of {kind} at least"
+            )
 
 
 def _runtime_fits_family(target: Target, root: Table) -> None:
@@ -88,8 +94,8 @@ def _memory_names_are_unique(target: Target, root: Table) -> None:
 
 
 def _memory_has_ram(target: Target, root: Table) -> None:
-    # `inspect` compares a model with the memory it may use; a generic core has none of its own.
-    if target.buildable and not any(region.kind == "ram" for region in target.memory):
+    # `inspect` compares a model with the memory it may use; a bare core has none of its own.
+    if target.family != "mcu" and not any(region.kind == "ram" for region in target.memory):
         root.refuse("memory", "without a region of kind 'ram'", "one at least (its size may be left out)")
 
 
@@ -119,7 +125,7 @@ PROMISES: tuple[Callable[[Target, Table], None], ...] = (
     _aliases_are_well_formed,
     _default_precision_is_offered,
     _reason_goes_with_not_buildable,
-    _microcontrollers_are_not_buildable,
+    _images_are_of_microcontrollers_with_memory,
     _runtime_fits_family,
     _wheel_platform_fits_arch,
     _memory_names_are_unique,

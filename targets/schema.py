@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 from edgepack.targets.errors import TargetError
 from edgepack.targets.model import (
     PRECISIONS,
+    BootKind,
     Core,
+    Firmware,
     Link,
     LinkKind,
     MemoryRegion,
@@ -49,6 +51,8 @@ ARCHES = (
     "armv8-m.base",
     "armv8-m.main",
     "armv8.1-m.main",
+    "riscv32",
+    "native",
 )
 _FAMILIES: tuple[Literal["linux", "android", "mcu"], ...] = ("linux", "android", "mcu")
 _REGION_KINDS: tuple[Literal["ram", "flash"], ...] = ("ram", "flash")
@@ -66,6 +70,7 @@ _TARGET_KEYS = (
     "source",
     "runtime",
     "link",
+    "firmware",
     "cores",
     "memory",
     "power_sensors",
@@ -134,6 +139,7 @@ def _target(root: Table) -> Target:
         source=root.text("source"),
         aliases=root.texts("aliases"),
         notes=root.texts("notes"),
+        firmware=_firmware(root.table("firmware")) if "firmware" in root.values else None,
     )
 
 
@@ -175,6 +181,16 @@ def _link(table: Table) -> Link:
     table.allow_only("kind")
     kinds: tuple[LinkKind, ...] = get_args(LinkKind)
     return Link(kind=table.choice("kind", kinds))
+
+
+def _firmware(table: Table) -> Firmware:
+    table.allow_only("boot", "uf2_family", "machine")
+    boots: tuple[BootKind, ...] = get_args(BootKind)
+    return Firmware(
+        boot=table.choice("boot", boots) if "boot" in table.values else None,
+        uf2_family=table.whole_number("uf2_family", low=0, high=0xFFFF_FFFF),
+        machine=table.optional_text("machine"),
+    )
 
 
 def _power_sensor(table: Table) -> PowerSensor:

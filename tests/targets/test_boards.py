@@ -17,7 +17,9 @@ PROMISED = {
     "rpi", "rpi3", "rpi4", "rpi5", "rpi-zero2w", "rpi-armv7",
     "phone-arm64", "linux-x86_64", "jetson-orin-nano",
     "cortex-m0plus", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55",
-    "nucleo-l4r5zi", "rpi-pico", "qemu-mps2-an386", "qemu-mps3-an547",
+    "cortex-m3", "cortex-m85", "riscv32imc", "native",
+    "nucleo-l4r5zi", "rpi-pico", "rpi-pico2", "qemu-mps2-an386", "qemu-mps3-an547",
+    "qemu-mps2-an385", "qemu-mps2-an500", "qemu-mps2-an505", "qemu-virt-riscv32",
 }  # fmt: skip
 
 
@@ -48,7 +50,7 @@ def test_no_unit_bypasses_the_units_module(path):
     """Sizes, clocks and bandwidths are texts with a unit; the only bare numbers are counts and addresses."""
     for line in path.read_text().splitlines():
         if re.match(r"\w+ = [0-9]", line):
-            assert line.split(" = ")[0] in {"count", "address"}, line
+            assert line.split(" = ")[0] in {"count", "address", "uf2_family"}, line
 
 
 def test_names_and_aliases_are_all_different():
@@ -56,11 +58,15 @@ def test_names_and_aliases_are_all_different():
     assert len(spellings) == len(set(spellings))
 
 
-def test_linux_boards_are_buildable_and_microcontrollers_not_yet():
+def test_every_shipped_board_can_be_built_for():
     for target in all_targets():
-        assert target.buildable == (target.family != "mcu"), target.name
-        if not target.buildable:
-            assert target.not_buildable_reason.endswith(".")
+        assert target.buildable, target.name
+
+
+def test_emulated_boards_name_their_machine_and_real_ones_do_not():
+    for target in all_targets():
+        machine = target.firmware.machine if target.firmware else None
+        assert (machine is not None) == (target.link.kind == "emulated"), target.name
 
 
 def test_any_pi_claims_only_what_every_pi_keeps():

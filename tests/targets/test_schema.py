@@ -210,12 +210,20 @@ BAD = {
         ["not_buildable_reason is given", "buildable = false"],
     ),
     "no reason": (MCU, 'not_buildable_reason = "not yet"\n', "", ["not_buildable_reason is missing"]),
-    "buildable microcontroller": (
-        MCU,
-        'buildable = false\nnot_buildable_reason = "not yet"\n',
-        "",
-        ["buildable is true", "false for family 'mcu'"],
+    "firmware on linux": (
+        GOOD,
+        "[link]",
+        '[firmware]\nmachine = "virt"\n\n[link]',
+        ["firmware is given", "no such table for family 'linux'"],
     ),
+    "firmware without flash": (
+        MCU,
+        '[link]\nkind = "serial"\n\n[[memory]]\nname = "ram"\nkind = "ram"',
+        '[firmware]\n\n[link]\nkind = "serial"\n\n[[memory]]\nname = "ram"\nkind = "flash"',
+        ["memory is without ram of known address and size"],
+    ),
+    "unknown boot ROM": (MCU, "[link]", '[firmware]\nboot = "rp2041"\n[link]', ["firmware.boot is 'rp2041'"]),
+    "family too large": (MCU, "[link]", "[firmware]\nuf2_family = 0x1_0000_0000\n[link]", ["uf2_family"]),
     "runtime of another family": (
         MCU,
         'kind = "mcu"',
