@@ -14,20 +14,23 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "bench": "edgepack.toolchain.api",
-    "build": "edgepack.toolchain.api",
-    "deploy": "edgepack.toolchain.api",
-    "run": "edgepack.toolchain.api",
-    "EdgepackError": "edgepack.targets.errors",
+    "bench": "edgepack.toolchain.api:bench",
+    "build": "edgepack.toolchain.api:build",
+    "collect": "edgepack.toolchain.api:collect",
+    "compare": "edgepack.toolchain.comparing:compare_runs",
+    "deploy": "edgepack.toolchain.api:deploy",
+    "run": "edgepack.toolchain.api:run",
+    "EdgepackError": "edgepack.targets.errors:EdgepackError",
 }
 
-__all__ = ["EdgepackError", "__version__", "bench", "build", "deploy", "run"]  # noqa: F822 - lazy, see __getattr__
+__all__ = ["EdgepackError", "__version__", "bench", "build", "collect", "compare", "deploy", "run"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type is that of the public object
     """Load a public name on first use."""
     if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
+        module, _, attribute = _PUBLIC[name].partition(":")
+        return getattr(import_module(module), attribute)
     message = f"module 'edgepack' has no attribute {name!r}"
     raise AttributeError(message)
 

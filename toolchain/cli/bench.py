@@ -65,6 +65,7 @@ def command(
     from edgepack.toolchain.api import select_fleet
     from edgepack.toolchain.deploy.fleet import run_fleet
     from edgepack.toolchain.pipeline import bench_package
+    from edgepack.toolchain.report.profile_tables import profile_tables
     from edgepack.toolchain.report.tables import results_table
 
     fleet = select_fleet(
@@ -87,7 +88,7 @@ def command(
     documents = [record.model_dump(mode="json") for record in records]
     show_result(
         {"runs": documents, "failures": failure_documents(outcomes)},
-        *([results_table(records)] if records else []),
+        *([results_table(records), *profile_tables(records, [package])] if records else []),
     )
     if records:
         note(f"Kept in {settings.home.store}. Write a report: edgepack report --output report")

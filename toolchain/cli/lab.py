@@ -31,7 +31,7 @@ def command() -> None:
 @click.option("--lab", type=click.Path(path_type=Path), help="The inventory. [default: ./lab.toml]")
 @json_option
 def lab_up(kind: str, size: int | None, lab: Path | None) -> int:
-    r"""Bring up emulated devices KIND-1, KIND-2, … and add them to lab.toml.
+    """Bring up emulated devices KIND-1, KIND-2, … and add them to lab.toml.
 
     \b
     rpi64  a whole emulated Raspberry Pi 4: Debian 12, 64 bit, with a power sensor
@@ -40,7 +40,7 @@ def lab_up(kind: str, size: int | None, lab: Path | None) -> int:
 
     What a machine boots is built once and kept. Those that run already stay as they are; after a restart of
     this machine the same command brings them back with their disks.
-    """
+    """  # noqa: D301 - click reads a real backspace
     from edgepack.toolchain.devices import lab_path
     from edgepack.toolchain.lab.control import up
     from edgepack.toolchain.lab.kinds import find_kind

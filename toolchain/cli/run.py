@@ -74,6 +74,7 @@ def command(
     from edgepack.toolchain.api import BuildOptions, plan_builds, run_on, select_fleet
     from edgepack.toolchain.build import build
     from edgepack.toolchain.project import load_project
+    from edgepack.toolchain.report.profile_tables import profile_tables
     from edgepack.toolchain.report.tables import results_table
     from edgepack.toolchain.report.write import write_reports
 
@@ -110,6 +111,7 @@ def command(
             "files": [str(path) for path in files],
         },
         results_table(done.records, summaries),
+        *profile_tables(done.records, [each.package for each in builds]),
     )
     for path in files:
         note(f"Wrote {path}")

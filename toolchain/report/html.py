@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from edgepack.toolchain.report.comparison_section import comparison_section
 from edgepack.toolchain.report.details import QUICK_EXPLAINED
 from edgepack.toolchain.report.device_state import device_facts
-from edgepack.toolchain.report.graphs import graphs_at_hand
+from edgepack.toolchain.report.graphs import graphs_at_hand, packages_of
 from edgepack.toolchain.report.model_section import model_section
 from edgepack.toolchain.report.view import describe, device_rows, group_models, unavailable_configurations
 
@@ -69,7 +69,7 @@ def html_report(
     environment.filters["tied"] = _tied
     environment.filters["more"] = lambda count, what: f"{count} more {what}{' is' if count == 1 else 's are'}"
     style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
-    graphs = graphs_at_hand(records, builds)
+    graphs = graphs_at_hand(records, packages_of(builds))
     models = [model_section(group, number, graphs) for number, group in enumerate(groups, start=1)]
     page = {**_page(groups, records, comparisons, title), "models": models}
     return environment.get_template("report.html.j2").render(page=page, style=Markup(style))  # our own file

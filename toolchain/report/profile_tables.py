@@ -10,9 +10,13 @@ from rich.text import Text
 
 from edgepack.targets.units import format_bytes_per_s, format_count, format_duration_ns
 from edgepack.toolchain.analyze.roofline import analyze_profile, top_operators
+from edgepack.toolchain.report.graphs import graphs_at_hand
 from edgepack.toolchain.results.profile_record import Profile, Roofline
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
     from rich.console import RenderableType
 
     from edgepack.converters.graph import Graph
@@ -29,6 +33,19 @@ _COLUMNS = (
     ("#", True), ("operator", False), ("kernel", False), ("time", True), ("share", True), ("MACs", True),
     ("rate", True), ("limited by", False), ("of the roof", True),
 )  # fmt: skip
+
+
+def profile_tables(records: Sequence[RunRecord], packages: Iterable[Path]) -> list[RenderableType]:
+    """Return the table of each run that was profiled and whose package is at hand."""
+    graphs = graphs_at_hand(records, packages)
+    return [
+        Group(
+            Text(f"{record.model.precision} · {record.device.name}", style="bold"),
+            profile_table(record, graph),
+        )
+        for record in records
+        if record.profile is not None and (graph := graphs.get(record.model.sha256)) is not None
+    ]
 
 
 def profile_table(record: RunRecord, graph: Graph) -> RenderableType:

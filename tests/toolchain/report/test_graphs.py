@@ -7,7 +7,7 @@ import pytest
 
 from edgepack.toolchain.packaging.archive import write_package
 from edgepack.toolchain.packaging.manifest import FileEntry
-from edgepack.toolchain.report.graphs import graphs_at_hand
+from edgepack.toolchain.report.graphs import graphs_at_hand, packages_of
 from edgepack.toolchain.report.html import html_report
 from tests.toolchain.records import make_manifest, make_record
 from tests.toolchain.report.builds import make_build
@@ -35,7 +35,7 @@ def test_a_model_at_hand_gives_the_work_of_its_operators(tmp_path):
     package = write_package(tmp_path / "a.epk", manifest, {"model.tflite": model, **others}, b"signature")
     record = make_full_record(manifest=manifest)
     build = build_of(record, package.path)
-    assert list(graphs_at_hand([record], [build])) == [entry.sha256]
+    assert list(graphs_at_hand([record], packages_of([build]))) == [entry.sha256]
     assert "bound by" in html_report([record], [build])
 
 
@@ -43,13 +43,13 @@ def test_a_package_that_is_gone_or_damaged_costs_nothing_but_the_work(tmp_path):
     record = make_full_record()
     (tmp_path / "bad.epk").write_bytes(b"no package")
     for package in (None, tmp_path / "gone.epk", tmp_path / "bad.epk"):
-        assert graphs_at_hand([record], [build_of(record, package)]) == {}
+        assert graphs_at_hand([record], packages_of([build_of(record, package)])) == {}
     text = html_report([record], [build_of(record, tmp_path / "bad.epk")])
     assert "its package is not at hand" in text
 
 
 def test_nothing_is_read_where_nothing_was_profiled(tmp_path):
-    assert graphs_at_hand([make_record()], [make_build("int8", package=tmp_path / "gone.epk")]) == {}
+    assert graphs_at_hand([make_record()], [tmp_path / "gone.epk"]) == {}
 
 
 def test_where_a_package_lies_is_not_kept(tmp_path):
