@@ -69,10 +69,11 @@ def measure(
 ) -> dict[str, Any]:
     """Return the POWER value of a window, in the middle of which something may happen.
 
-    A window in which this machine was too busy to sample is taken again, and longer, unless `once`.
+    The first try takes half of `seconds`. A window in which this machine was too busy to sample is taken
+    again, and longer, unless `once`.
     """
     for attempt in range(6):
-        length = seconds * 1.6**attempt
+        length = seconds if once else seconds / 2 * 1.6**attempt
         sensor.begin()
         time.sleep(length / 2)
         if during:

@@ -79,7 +79,7 @@ def test_a_step_with_the_program_s_own_timestamps(machine, tmp_path, measuring) 
         "    burst = ''\n"
         "    for n in range(10):\n"
         "        t = time.monotonic()\n"
-        "        burst += f'{t:.6f} {1.0 if t < start + 0.7 else 3.0}\\n'\n"
+        "        burst += f'{t:.6f} {1.0 if t < start + 0.4 else 3.0}\\n'\n"
         "        time.sleep(0.005)\n"
         "    sys.stdout.write(burst); sys.stdout.flush()\n"
     )

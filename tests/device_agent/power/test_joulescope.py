@@ -87,7 +87,9 @@ def test_a_window_of_a_js220(machine, measuring) -> None:
     sensor = choose("auto", {"kind": "joulescope"}, machine.roots)
     found = measuring(sensor, 0.4)
     sensor.close()
-    assert found["joules"] == pytest.approx(0.5 * found["duration_ns"] / 1e9, rel=0.02)
+    assert found["joules"] == pytest.approx(
+        0.5 * found["duration_ns"] / 1e9, rel=0.15
+    )  # the fake's thread publishes when it is scheduled
     topics = dict(entry for entry in FakeDriver.latest.log if len(entry) == 2)
     assert topics["u/js220/001234/s/stats/scnt"] == 20_000
     assert topics["u/js220/001234/s/stats/ctrl"] == 0  # switched on, and off at the end
@@ -97,7 +99,9 @@ def test_a_window_of_a_js220(machine, measuring) -> None:
 def test_a_js110_by_its_serial_number(machine, library, measuring, monkeypatch) -> None:
     monkeypatch.setattr(library.Driver, "paths", ("u/js220/001234", "u/js110/000777"))
     sensor = choose("joulescope", {"kind": "joulescope", "serial": "000777"}, machine.roots)
-    assert measuring(sensor, 0.4)["average_w"] == pytest.approx(0.5, rel=0.02)
+    assert measuring(sensor, 0.4)["average_w"] == pytest.approx(
+        0.5, rel=0.15
+    )  # the fake's thread publishes when it is scheduled
     sensor.close()
     assert ("u/js110/000777/s/sstats/value", "pub") in FakeDriver.latest.log
 

@@ -28,7 +28,7 @@ def test_a_window_of_constant_power(measuring) -> None:
     sensor.close()
     assert found["joules"] == pytest.approx(3.0 * found["duration_ns"] / 1e9)
     assert found["coverage"] == pytest.approx(1)
-    assert found["duration_ns"] >= 300_000_000
+    assert found["duration_ns"] >= 150_000_000
     assert found["samples"] >= 5
 
 
@@ -64,7 +64,7 @@ def test_reading_a_file_of_sysfs_costs_about_half_a_percent_of_a_core(
     sensor = Meter("test", "test", "a test", source)
     measuring(sensor, 0.1)
     before_ns = source.cpu_ns
-    found = measuring(sensor, 1.0)
+    found = measuring(sensor, 1.0, once=True)
     sensor.close()
     share = (source.cpu_ns - before_ns) / found["duration_ns"]
     print(f"{share:.3%} of a core at {1e9 / source.interval_ns:.0f} Hz")
