@@ -49,6 +49,12 @@ mkdir "$1/upper" "$1/work" "$1/root"
 mount -t overlay -o "lowerdir=$2:$3,upperdir=$1/upper,workdir=$1/work" overlay "$1/root"
 mount -t proc proc "$1/root/proc"
 mount --bind "$1/root/etc/cpuinfo" "$1/root/proc/cpuinfo"
+mount -t tmpfs -o mode=755 tmpfs "$1/root/dev"
+mkdir -m 1777 "$1/root/dev/shm"
+mknod -m 666 "$1/root/dev/null" c 1 3
+mknod -m 666 "$1/root/dev/zero" c 1 5
+mknod -m 666 "$1/root/dev/random" c 1 8
+mknod -m 666 "$1/root/dev/urandom" c 1 9
 hostname "$4"
 exec chroot "$1/root" /usr/sbin/sshd -D -e -f /etc/ssh/board_config
 """
