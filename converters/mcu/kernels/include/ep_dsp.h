@@ -6,6 +6,8 @@
  * exact as long as 128 sum|A| < 2^23, which the compiler has checked for every channel.
  *
  * Inputs are int16 lanes in the order in which SXTB16 unpacks a word of four: (0, 2), (1, 3).
+ *
+ * The loops are functions in assembly: they need all fourteen registers, which no operand list may ask for.
  */
 #ifndef EP_DSP_H
 #define EP_DSP_H
@@ -14,6 +16,28 @@
 #include <string.h>
 
 #include "ep_kernels.h"
+
+/* A function whose body is one asm statement; its parameters are where the procedure call standard puts them. */
+#if defined(__clang__)
+#define EP_ASSEMBLY __attribute__((naked, noinline))
+#else
+#define EP_ASSEMBLY __attribute__((naked, noinline, noclone))
+#endif
+#define EP_IN_REGISTER __attribute__((unused))
+
+/* Twice an accumulator to an output: TFLite's two roundings (README.md, "Rounding"), offset, int8. */
+#define EP_FINISH(acc, multiplier, rounding, shift)      \
+  "smmulr " acc ", " acc ", " multiplier "\n\t"          \
+  "add " acc ", " acc ", " acc ", asr #31\n\t"           \
+  "add " acc ", " acc ", " rounding "\n\t"               \
+  "asr " acc ", " acc ", " shift "\n\t"                  \
+  "ssat " acc ", #8, " acc "\n\t"
+
+/* Four bytes into the word of the first. */
+#define EP_JOIN(a, b, c, d)            \
+  "bfi " a ", " b ", #8, #8\n\t"       \
+  "bfi " a ", " c ", #16, #8\n\t"      \
+  "bfi " a ", " d ", #24, #8\n\t"
 
 static inline uint32_t ep_sxtb16(uint32_t x) {
   uint32_t lanes;
@@ -27,34 +51,16 @@ static inline uint32_t ep_sxtb16_ror8(uint32_t x) {
   return lanes;
 }
 
-static inline int32_t ep_smlad(uint32_t a, uint32_t b, int32_t acc) {
-  int32_t sum;
-  __asm__("smlad %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(acc));
-  return sum;
-}
-
-/* Loads two words and moves the pointer behind them. */
-#define EP_LOAD_2(first, second, pointer) \
-  __asm__("ldrd %0, %1, [%2], #8" : "=&r"(first), "=&r"(second), "+&r"(pointer) : "m"(*(const uint32_t(*)[2])(pointer)))
-
-/* As ep_requantize, for |x| < 2^30 and a shift to the right by at least 1; half is 2^(shift - 1). */
-static inline int32_t ep_requantize_right(int32_t x, int32_t multiplier, int32_t half, int32_t shift) {
-  int32_t high;
-  __asm__("smmulr %0, %1, %2" : "=r"(high) : "r"(x * 2), "r"(multiplier));
-  return (high + half + (high >> 31)) >> shift;
-}
-
-/* An output of a channel: rescaled, moved to its zero point, clamped to int8 and from below. */
-static inline int8_t ep_finish(int32_t acc, const ep_channel_right *q, int32_t offset, int32_t low) {
-  int32_t value = ep_requantize_right(acc + q->bias, q->multiplier, q->half, q->shift) + offset;
-  __asm__("ssat %0, #8, %1" : "=r"(value) : "r"(value));
-  return (int8_t)(value < low ? low : value);
+static inline uint32_t ep_load(const int8_t *from) {
+  uint32_t four;
+  memcpy(&four, from, 4);
+  return four;
 }
 
 /* memcpy for short runs: the library's is a call, and byte by byte where it is built for size. */
 static inline void ep_copy(int8_t *to, const int8_t *from, int32_t count) {
-  for (; count >= 8; count -= 8, to += 8, from += 8) {
-    memcpy(to, from, 8);
+  for (; count >= 4; count -= 4, to += 4, from += 4) {
+    memcpy(to, from, 4);
   }
   for (; count > 0; --count) {
     *to++ = *from++;
@@ -68,6 +74,15 @@ static inline void ep_fill(int8_t *to, int8_t value, int32_t count) {
   }
   for (; count > 0; --count) {
     *to++ = value;
+  }
+}
+
+/* The bounds of a fused activation, where they are not those of int8. */
+static inline void ep_bound(int8_t *x, int32_t count, int32_t low, int32_t high) {
+  if (low > INT8_MIN || high < INT8_MAX) {
+    for (; count > 0; --count, ++x) {
+      *x = (int8_t)ep_clamp(*x, low, high);
+    }
   }
 }
 

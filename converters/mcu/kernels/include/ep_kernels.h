@@ -38,66 +38,6 @@ typedef struct {
 void ep_conv_2d_s8(const ep_conv_2d *op, const int8_t *input, int8_t *output);
 void ep_depthwise_conv_2d_s8(const ep_conv_2d *op, const int8_t *input, int8_t *output);
 
-/* As ep_channel, for a shift to the right by at least 1; the bias contains the input's offset. */
-typedef struct {
-  int32_t bias;
-  int32_t multiplier;
-  int32_t half; /* 2^(shift - 1) */
-  int32_t shift;
-} ep_channel_right;
-
-/* CONV_2D with weights packed for the DSP extension (ep_dsp.h): [out / 2][words][2], words of four inputs. */
-typedef struct {
-  ep_window window;
-  const uint32_t *weights;
-  const ep_channel_right *channels;
-  int32_t words;
-  int32_t pointwise; /* 1x1 with stride 1 and no padding */
-  int32_t zero_point, output_offset;
-  int32_t activation_min;
-} ep_conv_2d_packed;
-
-/* scratch: 24 * words bytes. */
-void ep_conv_2d_s8__dsp(const ep_conv_2d_packed *op, const int8_t *input, int8_t *output, void *scratch);
-
-/* DEPTHWISE_CONV_2D with weights as pairs of taps: [out / 4][pairs][4], channels in the order 0, 2, 1, 3. */
-typedef struct {
-  ep_window window;
-  const uint32_t *weights;
-  const ep_channel_right *channels;
-  int32_t pairs;
-  int32_t zero_point, output_offset;
-  int32_t activation_min;
-} ep_depthwise_packed;
-
-/* scratch: two pointers a pair, and one byte a channel. */
-void ep_depthwise_conv_2d_s8__dsp(const ep_depthwise_packed *op, const int8_t *input, int8_t *output, void *scratch);
-
-/* FULLY_CONNECTED per tensor with weights packed for the DSP extension: [out / 4][words][2 pairs][2]. */
-typedef struct {
-  const uint32_t *weights;
-  const int32_t *biases;
-  int32_t rows, words, output_size;
-  int32_t multiplier, half, shift;
-  int32_t output_offset;
-  int32_t activation_min;
-} ep_fully_connected_packed;
-
-/* scratch: 8 * words bytes. */
-void ep_fully_connected_s8__dsp(const ep_fully_connected_packed *op, const int8_t *input, int8_t *output, void *scratch);
-
-/* ADD where the first input has the larger scale. */
-typedef struct {
-  int32_t size;
-  int32_t first_offset, second_offset;
-  int32_t second_multiplier, second_half, second_shift;
-  ep_channel_right output;
-  int32_t output_offset;
-  int32_t activation_min;
-} ep_add_right;
-
-void ep_add_s8__dsp(const ep_add_right *op, const int8_t *first, const int8_t *second, int8_t *output);
-
 /* FULLY_CONNECTED, int8; weights [out][in]. */
 typedef struct {
   const int8_t *weights;
@@ -141,5 +81,7 @@ void ep_softmax_s8(const ep_softmax *op, const int8_t *input, int8_t *output);
 #ifdef __cplusplus
 }
 #endif
+
+#include "ep_kernels_dsp.h"
 
 #endif /* EP_KERNELS_H */

@@ -1,114 +1,154 @@
 #include "ep_dsp.h"
 
-/* The inputs of one output pixel, in the order of the weights; outside the input lies the zero point. */
-static void gather(const ep_conv_2d_packed *op, const int8_t *input, int32_t out_y, int32_t out_x, int8_t *patch) {
+/* What the loop below keeps on its stack. */
+typedef struct {
+  int8_t *first, *second; /* outputs of two pixels */
+  const uint32_t *lanes;
+  int32_t odd; /* words & 1 */
+  const uint32_t *end;
+  int32_t blocks; /* of four channels */
+} pass;
+
+/* Two inputs of two pixels times four channels: sixteen multiply-accumulates in twelve instructions.
+ * r4, r5: channels 0 and 1 of both pixels in one; r8, r9: channel 1; r6, r7, r10, r11: channels 2 and 3. */
+#define STEP                       \
+  "ldrd r2, r3, [r0], #8\n\t"      \
+  "ldrd r12, lr, [r1], #8\n\t"     \
+  "smlad r4, r2, r12, r4\n\t"      \
+  "smlad r5, r2, lr, r5\n\t"       \
+  "sxtb16 r2, r2\n\t"              \
+  "smlad r6, r3, r12, r6\n\t"      \
+  "smlad r7, r3, lr, r7\n\t"       \
+  "sxtb16 r3, r3\n\t"              \
+  "smlad r8, r2, r12, r8\n\t"      \
+  "smlad r9, r2, lr, r9\n\t"       \
+  "smlad r10, r3, r12, r10\n\t"    \
+  "smlad r11, r3, lr, r11\n\t"
+
+/* Two channels of one pixel from 256 A + B and B. */
+#define FIRST(both, low) "sub " both ", " both ", " low "\n\tadd " both ", r1, " both ", asr #7\n\t" EP_FINISH(both, "r2", "r3", "r12")
+#define SECOND(low) "add " low ", r1, " low ", lsl #1\n\t" EP_FINISH(low, "r2", "r3", "r12")
+#define CHANNEL "ldm r0!, {r1, r2, r3, r12}\n\t"
+
+/* All channels of two pixels. Returns the weights behind the last block. */
+EP_ASSEMBLY static const uint32_t *multiply(EP_IN_REGISTER const uint32_t *weights, EP_IN_REGISTER const pass *p) {
+  __asm__ volatile(
+      "push {r4-r11, lr}\n\t"
+      "ldm r1, {r4-r9}\n\t"
+      "push {r4-r9}\n\t"
+      "1: ldrd r1, r2, [sp, #8]\n\t"
+      "movs r4, #0\n\t"
+      "movs r5, #0\n\t"
+      "movs r6, #0\n\t"
+      "movs r7, #0\n\t"
+      "mov r8, r4\n\t"
+      "mov r9, r4\n\t"
+      "mov r10, r4\n\t"
+      "mov r11, r4\n\t"
+      "cmp r2, #0\n\t"
+      "bne 3f\n\t"
+      "2:\n\t" STEP STEP
+      "3:\n\t" STEP STEP
+      "ldr r2, [sp, #16]\n\t"
+      "cmp r1, r2\n\t"
+      "bne 2b\n\t"
+      CHANNEL FIRST("r4", "r8") FIRST("r5", "r9")
+      CHANNEL SECOND("r8") SECOND("r9")
+      CHANNEL FIRST("r6", "r10") FIRST("r7", "r11")
+      CHANNEL SECOND("r10") SECOND("r11")
+      EP_JOIN("r4", "r8", "r6", "r10") EP_JOIN("r5", "r9", "r7", "r11")
+      "ldrd r1, r2, [sp]\n\t"
+      "str r4, [r1], #4\n\t"
+      "str r5, [r2], #4\n\t"
+      "strd r1, r2, [sp]\n\t"
+      "ldr r3, [sp, #20]\n\t"
+      "subs r3, r3, #1\n\t"
+      "str r3, [sp, #20]\n\t"
+      "bne 1b\n\t"
+      "add sp, sp, #24\n\t"
+      "pop {r4-r11, pc}\n\t");
+}
+
+/* Inputs as lanes, for one of two pixels whose lanes alternate. */
+static void unpack(const int8_t *from, int32_t words, uint32_t *lanes) {
+  for (; words > 0; --words, from += 4, lanes += 4) {
+    const uint32_t four = ep_load(from);
+    lanes[0] = ep_sxtb16(four);
+    lanes[2] = ep_sxtb16_ror8(four);
+  }
+}
+
+/* A row of the kernel where it does not lie in the input as one run; outside the input lies the zero point. */
+static void gather(const ep_conv_2d_packed *op, const int8_t *row, int32_t left, int8_t *patch) {
   const ep_window *const w = &op->window;
-  const int32_t top = out_y * w->stride_height - w->padding_top;
-  const int32_t left = out_x * w->stride_width - w->padding_left;
   const int32_t depth = w->input_channels;
-  const int32_t run = depth * w->kernel_width;
-  const int whole = w->dilation_width == 1 && left >= 0 && left + w->kernel_width <= w->input_width;
-  for (int32_t ky = 0; ky < w->kernel_height; ++ky) {
-    const int32_t y = top + ky * w->dilation_height;
-    const int8_t *const row = input + (y * w->input_width + left) * w->input_channels;
-    if (y < 0 || y >= w->input_height) {
-      ep_fill(patch, (int8_t)op->zero_point, run);
-      patch += run;
-    } else if (whole) {
-      ep_copy(patch, row, run);
-      patch += run;
+  for (int32_t kx = 0; kx < w->kernel_width; ++kx, patch += depth) {
+    const int32_t x = left + kx * w->dilation_width;
+    if (row == NULL || x < 0 || x >= w->input_width) {
+      ep_fill(patch, (int8_t)op->zero_point, depth);
     } else {
-      for (int32_t kx = 0; kx < w->kernel_width; ++kx, patch += depth) {
-        const int32_t x = left + kx * w->dilation_width;
-        if (x < 0 || x >= w->input_width) {
-          ep_fill(patch, (int8_t)op->zero_point, depth);
-        } else {
-          ep_copy(patch, row + kx * w->dilation_width * depth, depth);
-        }
+      ep_copy(patch, row + x * depth, depth);
+    }
+  }
+}
+
+/* The inputs of one output pixel, in the order of the weights. */
+static void load(const ep_conv_2d_packed *op, const int8_t *input, int32_t pixel, int8_t *patch, uint32_t *lanes) {
+  const ep_window *const w = &op->window;
+  const int32_t top = (pixel / w->output_width) * w->stride_height - w->padding_top;
+  const int32_t left = (pixel % w->output_width) * w->stride_width - w->padding_left;
+  const int32_t run = w->kernel_width * w->input_channels, words = run / 4;
+  const int32_t stride = w->input_width * w->input_channels;
+  const int whole = w->dilation_width == 1 && left >= 0 && left + w->kernel_width <= w->input_width;
+  int8_t *const start = patch;
+  int32_t y = top;
+  for (int32_t ky = 0; ky < w->kernel_height; ++ky, y += w->dilation_height) {
+    const int8_t *const row = y >= 0 && y < w->input_height ? input + y * stride : NULL;
+    const int8_t *from = row + left * w->input_channels;
+    if (!op->by_rows) {
+      if (whole && row != NULL) {
+        ep_copy(patch, from, run);
+      } else {
+        gather(op, row, left, patch);
       }
+      patch += run;
+      continue;
     }
+    if (!whole || row == NULL) {
+      gather(op, row, left, patch);
+      from = patch;
+    }
+    unpack(from, words, lanes);
+    lanes += 4 * words;
   }
-}
-
-/* Two pixels as lanes side by side: per four inputs the two words of the first, then those of the second. */
-static void unpack_pair(const int8_t *first, const int8_t *second, int32_t words, uint32_t *lanes) {
-  for (int32_t i = 0; i < words; ++i) {
-    uint32_t a, b;
-    memcpy(&a, first + 4 * i, 4);
-    memcpy(&b, second + 4 * i, 4);
-    lanes[0] = ep_sxtb16(a);
-    lanes[1] = ep_sxtb16_ror8(a);
-    lanes[2] = ep_sxtb16(b);
-    lanes[3] = ep_sxtb16_ror8(b);
-    lanes += 4;
-  }
-}
-
-/* Four inputs of two pixels times two channels: sixteen multiply-accumulates in fourteen instructions. */
-#define STEP                             \
-  "ldrd %[w0], %[w1], [%[w]], #8\n\t"    \
-  "ldrd %[a0], %[a1], [%[x]], #8\n\t"    \
-  "ldrd %[b0], %[b1], [%[x]], #8\n\t"    \
-  "smlad %[p], %[w0], %[a0], %[p]\n\t"   \
-  "smlad %[r], %[w0], %[b0], %[r]\n\t"   \
-  "sxtb16 %[w0], %[w0]\n\t"              \
-  "smlad %[p], %[w1], %[a1], %[p]\n\t"   \
-  "smlad %[r], %[w1], %[b1], %[r]\n\t"   \
-  "sxtb16 %[w1], %[w1]\n\t"              \
-  "smlad %[q], %[w0], %[a0], %[q]\n\t"   \
-  "smlad %[s], %[w0], %[b0], %[s]\n\t"   \
-  "smlad %[q], %[w1], %[a1], %[q]\n\t"   \
-  "smlad %[s], %[w1], %[b1], %[s]\n\t"
-
-#define OPERANDS                                                                                             \
-  [p] "+r"(both_1), [q] "+r"(low_1), [r] "+r"(both_2), [s] "+r"(low_2), [w] "+r"(weights), [x] "+r"(x),      \
-      [w0] "=&r"(w0), [w1] "=&r"(w1), [a0] "=&r"(a0), [a1] "=&r"(a1), [b0] "=&r"(b0), [b1] "=&r"(b1)
-
-/* All channels of two pixels; the second is not stored where the image has no more. */
-static void multiply(const ep_conv_2d_packed *op, const uint32_t *lanes, int32_t words, int8_t *first, int8_t *second) {
-  const uint32_t *weights = op->weights;
-  const ep_channel_right *q = op->channels;
-  const uint32_t *const end = lanes + 4 * words;
-  const int32_t pairs = op->window.output_channels / 2;
-  const int32_t offset = op->output_offset, low = op->activation_min;
-  for (int32_t pair = 0; pair < pairs; ++pair, q += 2, first += 2, second += 2) {
-    int32_t both_1 = 0, low_1 = 0, both_2 = 0, low_2 = 0;
-    const uint32_t *x = lanes;
-    uint32_t w0, w1, a0, a1, b0, b1;
-    if (words & 1) {
-      __asm__ volatile(STEP : OPERANDS : : "memory");
-    }
-    if (words > 1) {
-      __asm__ volatile("1:\n\t" STEP STEP "cmp %[x], %[end]\n\tbne 1b\n\t" : OPERANDS : [end] "r"(end) : "memory", "cc");
-    }
-    first[0] = ep_finish((both_1 - low_1) >> 8, &q[0], offset, low);
-    second[0] = ep_finish((both_2 - low_2) >> 8, &q[0], offset, low);
-    first[1] = ep_finish(low_1, &q[1], offset, low);
-    second[1] = ep_finish(low_2, &q[1], offset, low);
+  if (!op->by_rows) {
+    unpack(start, op->words, lanes);
   }
 }
 
 void ep_conv_2d_s8__dsp(const ep_conv_2d_packed *op, const int8_t *input, int8_t *output, void *scratch) {
-  const ep_window *const w = &op->window;
-  const int32_t pixels = w->output_height * w->output_width;
-  const int32_t words = op->words;
+  const int32_t channels = op->window.output_channels, rest = channels & 3;
+  const int32_t pixels = op->window.output_height * op->window.output_width;
   uint32_t *const lanes = (uint32_t *)scratch;
-  int8_t *const patches = (int8_t *)(lanes + 4 * words);
-  int8_t *second;
-  for (int32_t pixel = 0; pixel < pixels; pixel += 2, output += 2 * w->output_channels) {
-    const int8_t *a, *b;
-    const int32_t next = pixel + 1 < pixels ? pixel + 1 : pixel;
-    if (op->pointwise) {
-      a = input + pixel * w->input_channels;
-      b = input + next * w->input_channels;
-    } else {
-      gather(op, input, pixel / w->output_width, pixel % w->output_width, patches);
-      gather(op, input, next / w->output_width, next % w->output_width, patches + 4 * words);
-      a = patches;
-      b = patches + 4 * words;
+  int8_t *const patch = (int8_t *)(lanes + 4 * op->words);
+  int8_t last[8];
+  for (int32_t pixel = 0; pixel < pixels; pixel += 2, output += 2 * channels) {
+    const int32_t other = pixel + 1 < pixels ? 1 : 0; /* else one pixel, twice */
+    const uint32_t *weights = op->weights;
+    pass p = {output, output + other * channels, lanes, op->words & 1, lanes + 4 * op->words, channels / 4};
+    load(op, input, pixel, patch, lanes);
+    load(op, input, pixel + other, patch, lanes + 1);
+    if (p.blocks > 0) {
+      weights = multiply(weights, &p);
     }
-    unpack_pair(a, b, words, lanes);
-    second = next == pixel ? output : output + w->output_channels;
-    multiply(op, lanes, words, output, second);
+    if (rest > 0) {
+      p.first = last;
+      p.second = last + 4;
+      p.blocks = 1;
+      (void)multiply(weights, &p);
+      memcpy(output + channels - rest, last, (size_t)rest);
+      memcpy(output + (other + 1) * channels - rest, last + 4, (size_t)rest);
+    }
+    ep_bound(output, (other + 1) * channels, op->activation_min, op->activation_max);
   }
 }
