@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 from edgepack.converters.errors import ConversionError
 from edgepack.converters.mcu.cores import PLAIN, tiers_of
 from edgepack.converters.mcu.emit import Origin, emit_header, emit_source
+from edgepack.converters.mcu.in_place import without_moves
 from edgepack.converters.mcu.lower import lower
 from edgepack.converters.mcu.plan_memory import plan_memory
 from edgepack.converters.mcu.symbols import HEADER, needed_kernels, symbol_header
-from edgepack.converters.mcu.tiers import dsp
+from edgepack.converters.mcu.tiers import dsp, mve
 from edgepack.converters.tflite.reader import read_graph
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from edgepack.converters.mcu.program import Call, Program
     from edgepack.targets.model import Core
 
-TIERS: Mapping[str, Callable[[Call], Call]] = {PLAIN: lambda call: call, "dsp": dsp.specialize}
+TIERS: Mapping[str, Callable[[Call], Call]] = {PLAIN: lambda call: call, "dsp": dsp.specialize, "mve": mve.specialize}
 """Tier to the function that gives a call this tier's kernel, or returns it as it is."""
 KERNELS = Path(__file__).parent / "kernels"
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -76,7 +77,7 @@ def compile_model(
     if not _IDENTIFIER.fullmatch(name):
         msg = f"'{name}' cannot be the prefix of C functions; expected lower-case letters, digits and '_'."
         raise ConversionError(msg, remedy="Name the model with --name.")
-    program = lower(read_graph(model))
+    program = without_moves(lower(read_graph(model)))
     data = model if isinstance(model, bytes) else Path(model).read_bytes()
     tiers = (tier, PLAIN) if tier else tiers_of(core)
     program = replace(program, calls=tuple(_specialize(call, tiers) for call in program.calls))

@@ -81,6 +81,12 @@ def emit_header(name: str, program: Program, plan: MemoryPlan, origin: Origin) -
                 "}",
                 "",
             ]
+    if program.state:
+        lines += [
+            "/* Sets the state in the arena to its beginning: before the first run, and to start anew. */",
+            f"void {name}_init(void *arena);",
+            "",
+        ]
     lines += [
         "/* Runs the model on the inputs that lie in the arena, and leaves the outputs there. */",
         f"void {name}_invoke(void *arena);",
@@ -126,7 +132,8 @@ def emit_source(name: str, program: Program, plan: MemoryPlan, origin: Origin, *
         ticks: Call `ep_tick(n)`, which the program that measures defines, after call n.
     """
     banner = "\n".join(_banner(name, origin))
-    parts = [f'{banner}\n#include "{name}.h"\n\n#include "ep_kernels.h"\n']
+    libc = "#include <string.h>\n\n" if program.state else ""
+    parts = [f'{banner}\n#include "{name}.h"\n\n{libc}#include "ep_kernels.h"\n']
     if ticks:
         parts.append("void ep_tick(int call);\n")
     parts += ["\n".join([*_table(f"value_{v}", t), ""]) for v, t in sorted(program.constants.items())]
@@ -145,12 +152,28 @@ def emit_source(name: str, program: Program, plan: MemoryPlan, origin: Origin, *
         body.append(f"  {call.kernel}({', '.join(arguments)});")
         if ticks:
             body.append(f"  ep_tick({number});")
+    parts += _init(name, program, plan)
     parts.append(
         f"void {name}_invoke(void *arena) {{\n  uint8_t *const base = (uint8_t *)arena;\n"
         + "\n".join(body)
         + "\n}\n"
     )
     return "\n".join(parts)
+
+
+def _init(name: str, program: Program, plan: MemoryPlan) -> list[str]:
+    """Return the function that fills the state, after the tables it copies; nothing without a state."""
+    if not program.state:
+        return []
+    tables, body = [], ["  uint8_t *const base = (uint8_t *)arena;"]
+    for value, data in sorted(program.state.items()):
+        place = f"base + {plan.offsets[value]}"
+        if (data == data[0]).all():
+            body.append(f"  memset({place}, {int(data[0])}, {data.size});")
+        else:
+            tables.append("\n".join([*_table(f"state_{value}", Table("uint8_t", data)), ""]))
+            body.append(f"  memcpy({place}, state_{value}, {data.size});")
+    return [*tables, "\n".join([f"void {name}_init(void *arena) {{", *body, "}"]) + "\n"]
 
 
 def _constants(number: int, call: Call) -> str:

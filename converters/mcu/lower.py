@@ -6,23 +6,59 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edgepack.converters.errors import ConversionError
-from edgepack.converters.mcu.ops import add, average_pool_2d, conv_2d, fully_connected, softmax
-from edgepack.converters.mcu.program import C_TYPES, Call, Program, Table, Value
+from edgepack.converters.mcu.ops import (
+    activations,
+    add,
+    average_pool_2d,
+    concatenation,
+    conv_2d,
+    elementwise,
+    fully_connected,
+    quantize,
+    slice,
+    softmax,
+    split,
+)
+from edgepack.converters.mcu.program import C_TYPES, Call, Program, Table, Value, View
 from edgepack.converters.mcu.requantize import scale_of
+from edgepack.converters.mcu.variables import VARIABLE_OPERATORS, Variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from edgepack.converters.graph import Graph, Operator, Subgraph, Tensor
 
-LOWERINGS: Mapping[str, Callable[[Subgraph, Operator], Call]] = {
+LOWERINGS: Mapping[str, Callable[[Subgraph, Operator], Call | list[Call]]] = {
+    "ABS": elementwise.lower_abs,
     "ADD": add.lower,
     "AVERAGE_POOL_2D": average_pool_2d.lower_average,
+    "CONCATENATION": concatenation.lower,
     "CONV_2D": conv_2d.lower,
     "DEPTHWISE_CONV_2D": conv_2d.lower_depthwise,
+    "ELU": activations.lower_elu,
+    "EXP": elementwise.lower,
     "FULLY_CONNECTED": fully_connected.lower,
+    "HARD_SWISH": activations.lower_hard_swish,
+    "LEAKY_RELU": activations.lower_leaky_relu,
+    "LOG": elementwise.lower,
+    "LOGISTIC": activations.lower_logistic,
     "MAX_POOL_2D": average_pool_2d.lower_max,
+    "NEG": elementwise.lower,
+    "QUANTIZE": quantize.lower,
+    "RELU": activations.lower_relu,
+    "RELU6": activations.lower_relu,
+    "RELU_0_TO_1": activations.lower_relu,
+    "RELU_N1_TO_1": activations.lower_relu,
+    "RSQRT": elementwise.lower_rsqrt,
+    "PACK": concatenation.lower_pack,
+    "SLICE": slice.lower,
     "SOFTMAX": softmax.lower,
+    "SPLIT": split.lower,
+    "SPLIT_V": split.lower_v,
+    "STRIDED_SLICE": slice.lower_strided,
+    "UNPACK": split.lower_unpack,
+    "SQRT": elementwise.lower,
+    "TANH": activations.lower_tanh,
 }
 VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 """Operators whose output is their first input's bytes."""
@@ -34,37 +70,44 @@ def lower(graph: Graph) -> Program:
     Raises:
         ConversionError: An operator, a type or a shape that no kernel takes, with the operator's name.
     """
-    subgraph = graph.main
-    work = _Work(subgraph)
-    for operator in subgraph.operators:
+    work = _Work(graph.main, Variables(graph))
+    for operator in graph.main.operators:
         work.add(operator)
     return Program(
-        values=tuple(_value(tensor) for tensor in subgraph.tensors),
+        values=(*(_value(tensor) for tensor in graph.main.tensors), *work.variables.values),
         calls=tuple(work.calls),
-        inputs=subgraph.inputs,
-        outputs=subgraph.outputs,
-        same=work.same,
+        inputs=graph.main.inputs,
+        outputs=graph.main.outputs,
+        views=work.views,
         constants=work.constants(),
+        state=work.variables.initial,
     )
 
 
 @dataclass
 class _Work:
     subgraph: Subgraph
+    variables: Variables
     calls: list[Call] = field(default_factory=list)
-    same: dict[int, int] = field(default_factory=dict)
+    views: dict[int, View] = field(default_factory=dict)
 
     def add(self, operator: Operator) -> None:
         if operator.op in VIEWS:
-            self.same[operator.outputs[0]] = operator.inputs[0]
+            self.views[operator.outputs[0]] = View(operator.inputs[0])
+            return
+        if operator.op in VARIABLE_OPERATORS:
+            self.calls += self.variables.lower(operator)
             return
         lowering = LOWERINGS.get(operator.op)
         if lowering is None:
-            output = self.subgraph.tensors[operator.outputs[0]]
-            known = ", ".join(sorted([*LOWERINGS, *VIEWS]))
-            msg = f"Operator {operator.index}, {operator.label} (output '{output.name}'), has no kernel in C."
+            known = ", ".join(sorted([*LOWERINGS, *VIEWS, *VARIABLE_OPERATORS]))
+            output = (
+                f" (output '{self.subgraph.tensors[operator.outputs[0]].name}')" if operator.outputs else ""
+            )
+            msg = f"Operator {operator.index}, {operator.label}{output}, has no kernel in C."
             raise ConversionError(msg, remedy=f"Use operators that have one: {known}.")
-        self.calls.append(lowering(self.subgraph, operator))
+        calls = lowering(self.subgraph, operator)
+        self.calls += calls if isinstance(calls, list) else [calls]
 
     def constants(self) -> dict[int, Table]:
         """Return the tensors in the file that kernels read as they read any other."""
@@ -72,10 +115,10 @@ class _Work:
         for call in self.calls:
             for value in call.inputs:
                 root = value
-                while root in self.same:
-                    root = self.same[root]
-                tensor = self.subgraph.tensors[root]
-                if tensor.data is not None:
+                while root in self.views:
+                    root = self.views[root].value
+                tensor = self.subgraph.tensors[root] if root < len(self.subgraph.tensors) else None
+                if tensor is not None and tensor.data is not None:
                     found[root] = Table(C_TYPES[tensor.dtype], tensor.data.reshape(-1))
         return found
 

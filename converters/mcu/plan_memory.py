@@ -2,7 +2,8 @@
 
 Rules:
     * Values whose lifetimes overlap never share a byte, but where an operator may write over its input.
-    * The model's inputs live from the start to their last use, its outputs from their first write to the end.
+    * The model's inputs live from the start to their last use, its outputs from their first write to the end,
+      its state always.
     * The plan is the best of several orders of first fit, then of orders that differ by a few swaps; it says
       how far from the lower bound it is: the most bytes that live at one time.
 
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from edgepack.converters.mcu.program import Program
+    from edgepack.converters.mcu.program import Call, Program
 
 ALIGNMENT = 4
 """Kernels load words; every core of ours may load bytes of a word at any address that is a multiple of 4."""
@@ -73,12 +74,14 @@ def plan_memory(program: Program) -> MemoryPlan:
     placed = {
         value: offset for buffer, offset in zip(buffers, offsets, strict=True) for value in buffer.values
     }
-    every = {
-        value: placed[program.root(value)]
-        for value in [*placed, *program.same]
-        if program.root(value) in placed
-    }
+    places = {value: program.place(value) for value in [*placed, *program.views]}
+    every = {value: placed[at.value] + at.offset for value, at in places.items() if at.value in placed}
     return MemoryPlan(every, size, bound, peak_call)
+
+
+def lower_bound(program: Program) -> int:
+    """Return the most bytes that live at one time."""
+    return _breadth(find_buffers(program), len(program.calls))[1]
 
 
 def find_buffers(program: Program) -> list[Buffer]:
@@ -94,6 +97,9 @@ def find_buffers(program: Program) -> list[Buffer]:
 
     for value in program.inputs:
         touch(value, -1)
+    for value in program.state:
+        touch(value, -1)
+        touch(value, len(program.calls))
     for when, call in enumerate(program.calls):
         for value in (*call.inputs, *call.outputs):
             touch(value, when)
@@ -114,13 +120,27 @@ def find_buffers(program: Program) -> list[Buffer]:
             ends_here = (
                 max(span[v][1] for v in groups[a]) == when and min(span[v][0] for v in groups[b]) == when
             )
-            fits = program.values[output].size_bytes <= program.values[source].size_bytes
-            if a != b and ends_here and fits:
+            if a != b and ends_here and _fits(program, call, source, output):
                 groups[a] += groups.pop(b)
                 home.update(dict.fromkeys(groups[a], a))
                 break
-    sizes = {value.index: value.size_bytes for value in program.values} | scratch
+    sizes = {value.index: value.size_bytes for value in program.values if value.index in span} | scratch
     return [_buffer(sizes, members, span) for members in groups.values()]
+
+
+def _fits(program: Program, call: Call, source: int, output: int) -> bool:
+    """Whether a call may write an output over a source that nobody needs afterwards.
+
+    Both must begin where the values that own their bytes do, and no other part of the source's owner may be
+    an input of the call: what is written could be what is still to be read.
+    """
+    a, b = program.place(source), program.place(output)
+    others = {program.place(value) for value in call.inputs} - {a}
+    return (
+        a.offset == b.offset == 0
+        and program.values[b.value].size_bytes <= program.values[a.value].size_bytes
+        and all(other.value != a.value for other in others)
+    )
 
 
 def _buffer(sizes: Mapping[int, int], members: Sequence[int], span: Mapping[int, tuple[int, int]]) -> Buffer:

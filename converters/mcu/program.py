@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy as np
+    from numpy.typing import NDArray
 
 
 DTYPE_BYTES = {"bool": 1, "int8": 1, "uint8": 1, "int16": 2, "int32": 4, "float32": 4}
@@ -81,6 +82,19 @@ class Struct:
 
 
 @dataclass(frozen=True)
+class View:
+    """Where a value lies inside another.
+
+    Attributes:
+        value: The other one.
+        offset: Bytes from its start.
+    """
+
+    value: int
+    offset: int = 0
+
+
+@dataclass(frozen=True)
 class Call:
     """One call of a kernel.
 
@@ -118,19 +132,27 @@ class Program:
         calls: All calls, in order.
         inputs: Values that the caller fills.
         outputs: Values that the caller reads.
-        same: Value to the value whose bytes it is another view of (reshapes).
+        views: Value to the place in another whose bytes it is: reshapes, slices, parts of a concatenation.
         constants: Values that lie in flash, with their data: operands of kernels that take any tensor there.
+        state: Values that keep their bytes from one run to the next, with those they begin with, uint8 [n].
     """
 
     values: tuple[Value, ...]
     calls: tuple[Call, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    same: Mapping[int, int] = field(default_factory=dict)
+    views: Mapping[int, View] = field(default_factory=dict)
     constants: Mapping[int, Table] = field(default_factory=dict)
+    state: Mapping[int, NDArray[np.uint8]] = field(default_factory=dict)
 
     def root(self, value: int) -> int:
         """Return the value that owns the bytes."""
-        while value in self.same:
-            value = self.same[value]
-        return value
+        return self.place(value).value
+
+    def place(self, value: int) -> View:
+        """Return where a value lies inside the one that owns the bytes."""
+        offset = 0
+        while value in self.views:
+            offset += self.views[value].offset
+            value = self.views[value].value
+        return View(value, offset)

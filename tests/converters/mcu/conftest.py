@@ -200,7 +200,7 @@ class RunC:
     def __call__(self, model: bytes, batch: Batch) -> Batch:
         """Run a model on a batch: [n, *input] to [n, *output], a list of them to a list of them."""
         code = compile_model(model, name="model")
-        invoke = self._build(code).model_invoke
+        library = self._build(code)
         arena = np.zeros(code.plan.arena_bytes // 4 + 1, np.int32)
 
         def span(value: int) -> NDArray[Any]:
@@ -209,11 +209,19 @@ class RunC:
 
         batches = batch if isinstance(batch, list) else [batch]
         results: list[list[NDArray[Any]]] = [[] for _ in code.program.outputs]
+        kept = np.zeros(arena.nbytes, bool)
+        for value in code.program.state:
+            begin = code.plan.offsets[value]
+            kept[begin : begin + code.program.values[value].size_bytes] = True
+        place = arena.ctypes.data_as(ctypes.c_void_p)
+        arena[:] = -0x5A5A5A5B
+        if code.program.state:
+            library.model_init(place)
         for samples in zip(*batches, strict=True):
-            arena[:] = -0x5A5A5A5B  # what lay there before must not matter
+            arena.view(np.uint8)[~kept] = 0xA5  # what lay there before must not matter, but for the state
             for value, sample in zip(code.program.inputs, samples, strict=True):
                 span(value)[...] = sample
-            invoke(arena.ctypes.data_as(ctypes.c_void_p))
+            library.model_invoke(place)
             for found, value in zip(results, code.program.outputs, strict=True):
                 found.append(span(value).copy())
         outputs = [np.stack(found) for found in results]

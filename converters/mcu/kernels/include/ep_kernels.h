@@ -11,6 +11,8 @@
 #include "ep_symbols.h"
 
 #include "ep_fixed_point.h"
+#include "ep_arithmetic.h"
+#include "ep_movement.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -83,5 +85,7 @@ void ep_softmax_s8(const ep_softmax *op, const int8_t *input, int8_t *output);
 #endif
 
 #include "ep_kernels_dsp.h"
+#include "ep_kernels_mve.h"
+#include "ep_kernels_scalar.h"
 
 #endif /* EP_KERNELS_H */
