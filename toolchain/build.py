@@ -136,8 +136,19 @@ def _reads(request: BuildRequest) -> dict[str, Any]:
         "allow_quality_drop": request.allow_quality_drop,
         "pack_evaluation": request.pack_evaluation,
         "key": sha256_of(public) if (public := Path(f"{request.key}.pub")).is_file() else str(request.key),
-        "tools": tool_versions(*TOOLS, *FRAMEWORKS),
+        "tools": tool_versions(*TOOLS, *FRAMEWORKS) | _compilers(request),
     }
+
+
+def _compilers(request: BuildRequest) -> dict[str, str]:
+    """Return the C compilers that a build for a microcontroller would use: another one gives other code."""
+    if request.target.family != "mcu":
+        return {}
+    from edgepack.converters.mcu.compilers import find_compiler
+
+    core = None if request.target.arch == "native" else request.target.cores[0]
+    chosen = {"compiler": find_compiler(core), "host compiler": find_compiler(None)}
+    return {role: f"{compiler.name} {compiler.version}" for role, compiler in chosen.items()}
 
 
 def _pack(
@@ -190,7 +201,18 @@ def _summary(
         ),
         kept_precision=dict(model.kept_precision),
         search=model.search,
+        mcu=_mcu_report(package) if request.target.family == "mcu" else None,
     )
+
+
+def _mcu_report(package: Package) -> dict[str, Any]:
+    """Return what the build for a microcontroller measured, which the package holds."""
+    from edgepack.toolchain.packaging.archive import open_package
+    from edgepack.toolchain.packaging.pack import BUILD_REPORT
+
+    with open_package(package.path) as opened:
+        found: dict[str, Any] = json.loads(opened.read(BUILD_REPORT))
+        return found
 
 
 def _place(package: Path, output: Path) -> Path:

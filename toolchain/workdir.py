@@ -27,7 +27,14 @@ _RESULT = "result.json"
 _TEMPORARY = ".new-"
 _KEY_DIGITS = 24
 _PACKAGE = Path(__file__).parent.parent
-_MAKERS = ("converters/**/*.py", "toolchain/packaging/*.py", "toolchain/build.py", "toolchain/stages.py")
+_MAKERS = (
+    "converters/**/*.py",
+    "converters/mcu/kernels/*/*",
+    "device_agent/firmware/**/*",
+    "toolchain/packaging/*.py",
+    "toolchain/build.py",
+    "toolchain/stages.py",
+)
 
 
 def tool_versions(*distributions: str) -> dict[str, str]:

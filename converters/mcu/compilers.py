@@ -108,6 +108,11 @@ class Compiler:
             )
         return image
 
+    def link_program(self, objects: Iterable[Path], program: Path) -> Path:
+        """Link a program for this machine."""
+        _run((*self.command, *map(str, objects), "-o", str(program)))
+        return program
+
 
 def find_compiler(core: Core | None, *, prefer: CompilerName | None = None) -> Compiler:
     """Return a compiler for a core: the better one where both are installed.

@@ -19,9 +19,21 @@ from edgepack.converters.errors import CompilerError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgepack.targets.model import Target
+    from edgepack.targets.model import Core, Target
 
 _LINE = re.compile(r"^ep (wrong|stack|ticks|call) ([0-9a-f]{16})$", re.MULTILINE)
+_BOARDS = {
+    "cortex-m0": "qemu-mps2-an385",
+    "cortex-m0plus": "qemu-mps2-an385",  # no machine of QEMU has enough memory with this core
+    "cortex-m3": "qemu-mps2-an385",
+    "cortex-m4": "qemu-mps2-an386",
+    "cortex-m7": "qemu-mps2-an500",
+    "cortex-m33": "qemu-mps2-an505",
+    "cortex-m55": "qemu-mps3-an547",
+    "cortex-m85": "qemu-mps3-an547",  # the same instruction set
+    "riscv32imc": "qemu-virt-riscv32",
+}
+"""Core to the emulated board that executes its code: its own, or one whose core executes a superset."""
 _SECOND_NS = 1_000_000_000
 _MAX_SHOWN = 500
 
@@ -45,6 +57,11 @@ class EmulatedRun:
     stack_bytes: int
     call_instructions: tuple[int, ...]
     resolution: float
+
+
+def board_of(core: Core) -> str | None:
+    """Return the name of the emulated board that executes a core's code; None where there is none."""
+    return _BOARDS.get(core.name)
 
 
 def emulator_of(target: Target) -> str | None:

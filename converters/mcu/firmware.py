@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edgepack.converters.mcu.compilers import Compiler
     from edgepack.targets.model import MemoryRegion, Target
 
-STACK_BYTES = 4096
+STACK_BYTES = 2048
 """Room that an image leaves for the stack, at least; what it uses is measured."""
 _BOOT_BYTES = 256
 _CRC_POLYNOMIAL = 0x04C11DB7
@@ -56,7 +56,7 @@ def build_library(code: GeneratedCode, compiler: Compiler, folder: Path) -> Path
     Raises:
         CompilerError: The compiler refused the code.
     """
-    return compiler.archive(_model_objects(code, compiler, folder), folder / f"lib{code.name}.a")
+    return compiler.archive(model_objects(code, compiler, folder), folder / f"lib{code.name}.a")
 
 
 def build_image(
@@ -83,7 +83,7 @@ def build_image(
     """
     assert target.firmware is not None
     measured = code.with_ticks() if ticks else code
-    objects = _model_objects(measured, compiler, folder)
+    objects = model_objects(measured, compiler, folder)
     golden_source = folder / "ep_golden.c"
     golden_source.write_text(golden_text(code, golden), encoding="utf-8")
     riscv = target.arch.startswith("riscv")
@@ -92,7 +92,7 @@ def build_image(
     sources = [FIRMWARE / f"{name}.c" for name in (start, console, "memory", "self_test")]
     sources += _boot_sources(target, compiler, folder)
     calls = (f"-DEP_CALLS={len(code.program.calls)}",) if ticks else ()
-    flags = ("-I", str(FIRMWARE), *calls)
+    flags = ("-Os", "-I", str(FIRMWARE), *calls)
     objects += compiler.compile([*sources, golden_source], folder / "start", *flags)
     script = folder / "image.ld"
     script.write_text(linker_script(target, code.plan.arena_bytes, _bytes_of(objects)), encoding="utf-8")
@@ -153,7 +153,8 @@ def _region(target: Target, kind: str, needed_bytes: int) -> MemoryRegion:
     raise CompilerError(message, remedy=f"See what would help: edgepack inspect MODEL --target {target.name}")
 
 
-def _model_objects(code: GeneratedCode, compiler: Compiler, folder: Path) -> list[Path]:
+def model_objects(code: GeneratedCode, compiler: Compiler, folder: Path) -> list[Path]:
+    """Write generated code into `<folder>/src`, compile it, and return the objects."""
     source = folder / "src"
     source.mkdir(parents=True, exist_ok=True)
     for name, text in code.files.items():

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from edgepack.toolchain.deploy import remote
 from edgepack.toolchain.deploy.runtimes import RuntimeChoice, choose_runtime
 from edgepack.toolchain.deploy.transfer import Blob, Need, blob_of_bytes, find_missing
+from edgepack.toolchain.errors import DeployError
+from edgepack.toolchain.packaging.manifest import CompiledCode
 from edgepack.toolchain.progress import silent
 
 if TYPE_CHECKING:
@@ -74,9 +76,15 @@ def plan_deployment(
         NetworkError: The link failed.
     """
     report("plan", 0, 3)
+    required = package.manifest.runtime
+    if isinstance(required, CompiledCode):
+        message = f"'{package.manifest.name}' is C for {required.core}; '{session.device.name}' runs Linux."
+        raise DeployError(
+            message, remedy="Flash the image, or link the library: see docs/microcontrollers.md."
+        )
     facts = remote.probe(session)
     report("plan", 1, 3)
-    runtime = choose_runtime(session.device, facts, remote.runtimes(session), package.manifest.runtime)
+    runtime = choose_runtime(session.device, facts, remote.runtimes(session), required)
     report("plan", 2, 3)
     signature_sha256 = hashlib.sha256(package.signature).hexdigest()
     blobs = [*_package_blobs(package, signature_sha256), *runtime.blobs()]

@@ -88,6 +88,26 @@ class RuntimeRequirement(_Strict):
     min_version: str = Field(pattern=r"^\d+(\.\d+){0,3}$")
 
 
+class CompiledCode(_Strict):
+    """No runtime: the package holds C for a microcontroller, and what was built of it.
+
+    Attributes:
+        kind: "mcu".
+        core: The core that it was built for.
+        header: The header that an application includes.
+        library: The static library; None for none.
+        images: Format ("elf", "bin", "hex", "uf2") to the image of a board; empty for a bare core.
+        arena_bytes: Memory that the caller gives to the model.
+    """
+
+    kind: Literal["mcu"]
+    core: Line
+    header: str
+    library: str | None
+    images: dict[Literal["elf", "bin", "hex", "uf2"], str]
+    arena_bytes: Annotated[int, Field(ge=0, le=1 << 40)]
+
+
 class GoldenCase(_Strict):
     """One golden input with the output that the host computed for it; raw little-endian tensors, C order."""
 
@@ -159,7 +179,7 @@ class Manifest(_Strict):
     model: str
     inputs: Annotated[list[TensorSpec], Field(min_length=1, max_length=64)]
     outputs: Annotated[list[TensorSpec], Field(min_length=1, max_length=64)]
-    runtime: RuntimeRequirement
+    runtime: Annotated[RuntimeRequirement | CompiledCode, Field(discriminator="kind")]
     files: Annotated[list[FileEntry], Field(min_length=1, max_length=MAX_FILES)]
     labels: str | None
     preprocessing: dict[str, Any] | None
@@ -174,6 +194,9 @@ class Manifest(_Strict):
         paths = [entry.path for entry in self.files]
         named = [self.model, *([self.labels] if self.labels else [])]
         named += [path for case in self.golden for path in (*case.inputs, *case.outputs)]
+        if isinstance(self.runtime, CompiledCode):
+            named += [self.runtime.header, *self.runtime.images.values()]
+            named += [self.runtime.library] if self.runtime.library else []
         if self.evaluation:
             named += [*self.evaluation.inputs, *([self.evaluation.labels] if self.evaluation.labels else [])]
         lower = [path.lower() for path in paths]

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import json
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from edgepack.toolchain.packaging.archive import Package, write_package
 from edgepack.toolchain.packaging.golden import Golden, choose_golden, golden_case_files, little_endian
 from edgepack.toolchain.packaging.manifest import (
+    CompiledCode,
     Evaluation,
     FileEntry,
+    GoldenTolerance,
     Manifest,
     Quality,
     RuntimeRequirement,
@@ -20,10 +27,10 @@ from edgepack.toolchain.packaging.signature import sign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from edgepack.converters.artifacts import QuantizedModel
     from edgepack.converters.data.dataset import Dataset
+    from edgepack.converters.mcu.product import Product
     from edgepack.converters.quantize.check import Verification
     from edgepack.converters.runtime import LiteRtModel, TensorDetails
     from edgepack.targets.model import Target
@@ -33,6 +40,8 @@ _LABELS = "labels.txt"
 _GOLDEN_SAMPLES = 64
 _MIN_VERSION = {"litert": "2.0", "tflite-runtime": "2.13"}
 """The oldest runtime that runs what litert-quantizer writes; the golden outputs decide on the device."""
+BUILD_REPORT = "build.json"
+"""In a package for a microcontroller: flash, RAM, instructions, compiler."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,7 @@ class _Parts:
     golden: Golden
     files: Mapping[str, bytes]
     evaluation: Evaluation | None
+    code: CompiledCode | None = None
 
 
 def pack(  # noqa: PLR0913 - the parts of a package, one argument each
@@ -77,6 +87,8 @@ def pack(  # noqa: PLR0913 - the parts of a package, one argument each
 
     runner = LiteRtModel.open(model.path)
     parts = _parts(model, runner, samples, evaluation, verification)
+    if target.family == "mcu":
+        parts = _compiled(parts, model, name, target)
     cases, golden_files = golden_case_files(parts.golden)
     contents: dict[str, bytes] = {_MODEL: model.path.read_bytes(), **golden_files, **parts.files}
     manifest = Manifest(
@@ -86,7 +98,7 @@ def pack(  # noqa: PLR0913 - the parts of a package, one argument each
         model=_MODEL,
         inputs=[_spec(details) for details in runner.inputs],
         outputs=[_spec(details) for details in runner.outputs],
-        runtime=_runtime(target),
+        runtime=parts.code or _runtime(target),
         files=[_entry(file, data) for file, data in sorted(contents.items())],
         labels=_LABELS if _LABELS in contents else None,
         preprocessing=dict(preprocessing),
@@ -120,10 +132,48 @@ def _parts(
     return _Parts(golden, files | more, packed)
 
 
+def _compiled(parts: _Parts, model: QuantizedModel, name: str, target: Target) -> _Parts:
+    """Return the parts of a package for a microcontroller: C, library and image, and exact golden outputs."""
+    from edgepack.converters.mcu.product import make_product
+
+    inputs = [tuple(little_endian(array) for array in case) for case in parts.golden.inputs]
+    with tempfile.TemporaryDirectory(prefix="edgepack-") as folder:
+        product = make_product(model.path, name=name, target=target, inputs=inputs, folder=Path(folder))
+    outputs = tuple(
+        tuple(
+            np.frombuffer(data, array.dtype.newbyteorder("<")).astype(array.dtype).reshape(array.shape)
+            for data, array in zip(case.outputs, arrays, strict=True)
+        )
+        for case, arrays in zip(product.golden, parts.golden.outputs, strict=True)
+    )
+    tolerance = GoldenTolerance(
+        max_error=0.0,
+        unit=parts.golden.tolerance.unit,
+        min_top1_agreement=None,
+        reason="; ".join(product.report["checks"]),
+    )
+    report = json.dumps(product.report, sort_keys=True, indent=1).encode() + b"\n"
+    files = {**parts.files, **product.files, BUILD_REPORT: report}
+    golden = replace(parts.golden, outputs=outputs, tolerance=tolerance)
+    return _Parts(golden, files, parts.evaluation, _compiled_code(product, target))
+
+
+def _compiled_code(product: Product, target: Target) -> CompiledCode:
+    by_suffix = {path.rpartition(".")[2]: path for path in product.files if path.startswith("image/")}
+    return CompiledCode.model_validate(
+        {
+            "kind": "mcu",
+            "core": target.cores[0].name,
+            "header": f"c/src/{product.code.name}.h",
+            "library": f"lib/lib{product.code.name}.a",
+            "images": by_suffix,
+            "arena_bytes": product.code.plan.arena_bytes,
+        }
+    )
+
+
 def _evaluation(runner: LiteRtModel, data: Dataset, metric: str) -> tuple[Evaluation, dict[str, bytes]]:
     """Return an evaluation set in the model's own input types, and its files."""
-    import numpy as np
-
     from edgepack.converters.quantize.execute import from_real
 
     files = {
@@ -153,7 +203,7 @@ def _spec(details: TensorDetails) -> TensorSpec:
 
 def _runtime(target: Target) -> RuntimeRequirement:
     kind = target.runtime.kind
-    assert kind != "mcu", "the target cannot be built"
+    assert kind != "mcu", "a microcontroller has no runtime"
     return RuntimeRequirement(kind=kind, min_version=_MIN_VERSION[kind])
 
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgepack.targets.units import format_bytes
+from edgepack.toolchain.report.mcu_tables import mcu_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +50,11 @@ def build_table(builds: Sequence[BuildSummary]) -> RenderableType:
             interval,
             _UNKNOWN if build.top1_agreement is None else f"{build.top1_agreement:.1%}",
         )
-    return Group(table, *(search_table(build) for build in builds if build.search))
+    return Group(
+        table,
+        *(search_table(build) for build in builds if build.search),
+        *(mcu_table(build.mcu) for build in builds if build.mcu),
+    )
 
 
 def search_table(build: BuildSummary) -> RenderableType:

@@ -52,6 +52,7 @@ class BuildSummary:
         worst_tensors: The tensors whose operators add the most noise, worst first.
         kept_precision: Layers kept at another precision, to that precision.
         search: The path that "auto" took; empty otherwise.
+        mcu: What a build for a microcontroller measured: flash, RAM, instructions; None for other targets.
         package: Where the `.epk` lies; None where it is not at hand. A fact of this machine: it is not kept.
     """
 
@@ -72,6 +73,7 @@ class BuildSummary:
     worst_tensors: tuple[TensorQuality, ...]
     kept_precision: dict[str, str]
     search: tuple[SearchStep, ...]
+    mcu: dict[str, Any] | None = None
     package: Path | None = None
 
     def to_dict(self) -> dict[str, Any]:
