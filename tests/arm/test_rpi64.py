@@ -120,14 +120,15 @@ def test_energy_of_steps_within_a_window(
 ) -> None:
     """The power changes all the time; what the device logged when it set it gives the true energy."""
     pi.set_power(2.0)
-    pi.play_power([hold(0.7, watts=watts) for _ in range(150) for watts in (2.0, 8.0)])
-    run = workplace.bench(packages["int8"], NAME, *_ENERGY, "--windows", "1", "--min-seconds", "3")
+    pi.play_power([hold(2.0, watts=watts) for _ in range(90) for watts in (2.0, 8.0)])
+    run = workplace.bench(packages["int8"], NAME, *_ENERGY, "--windows", "1", "--min-seconds", "8")
     log = pi.power_log()
     [configuration] = run["configurations"]
     [window] = configuration["windows"]
     start = window["start_clock_ns"]
-    expected = log.energy_j(start, start + window["window_ns"])
-    assert window["power"]["joules"] == pytest.approx(expected, rel=0.05)
+    expected = log.energy_j(start, start + window["power"]["duration_ns"])
+    # On a busy host the emulated sampler gets a turn three times a second: each step is seen late.
+    assert window["power"]["joules"] == pytest.approx(expected, rel=0.1)
     assert window["power"]["peak_w"] == pytest.approx(8.0, abs=0.01)
 
 
@@ -145,8 +146,9 @@ def test_power_cut_while_a_benchmark_runs(
     pi.power_cut()
     pi.wait_until_up()
     assert sorted(_states(workplace)) == ["finished", "lost"]
-    collected = workplace.edgepack("collect", "--device", NAME, status=None).document
-    [run] = collected["runs"]
+    answer = workplace.edgepack("collect", "--device", NAME, status=None)
+    assert "runs" in answer.document, answer.document
+    [run] = answer.document["runs"]
     assert run["package"]["package_id"] == first["package_id"]
     assert "finished" not in _states(workplace)
 

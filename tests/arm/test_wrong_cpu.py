@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
     from tests.arm.conftest import Workplace
 
-pytestmark = [pytest.mark.slow, pytest.mark.root, pytest.mark.timeout(900), pytest.mark.xdist_group("arm64")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.root,
+    pytest.mark.timeout(900),
+    pytest.mark.xdist_group("arm64-user"),
+]
 
 
 @pytest.fixture(scope="module")
