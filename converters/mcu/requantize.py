@@ -81,7 +81,10 @@ def activation_range(activation: str, output: Tensor) -> tuple[int, int]:
     Source: TFLite kernels/kernel_util.cc, CalculateActivationRangeQuantized: in single precision.
     """
     limits = np.iinfo(output.dtype)
-    real = {"NONE": (None, None), "RELU": (0.0, None), "RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0)}
+    real = {
+        "NONE": (None, None), "RELU": (0.0, None), "RELU6": (0.0, 6.0),
+        "RELU_0_TO_1": (0.0, 1.0), "RELU_N1_TO_1": (-1.0, 1.0),
+    }  # fmt: skip
     if activation not in real:
         msg = f"Tensor '{output.name}': a fused activation {activation}, which has no integer form."
         raise ConversionError(

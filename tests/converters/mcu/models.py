@@ -147,6 +147,18 @@ def join(models: Sequence[tuple[str, Sequence[Spec | None], Sequence[Spec], Mapp
     return build(tensors, operators)
 
 
+def every_int8(count: int = 1) -> list[NDArray[np.int8]]:
+    """Return a batch of one for each of `count` inputs of shape [256]: every value that an int8 has."""
+    return [np.arange(-128, 128, dtype=np.int8).reshape(1, 256)] * count
+
+
+def assert_same(first: Sequence[NDArray[Any]], second: Sequence[NDArray[Any]], label: object = "") -> None:
+    """Fail where two runs' outputs differ in a byte; the message names the output."""
+    assert len(first) == len(second)
+    for number, (one, two) in enumerate(zip(first, second, strict=True)):
+        np.testing.assert_array_equal(one, two, err_msg=f"output {number} {label}")
+
+
 def _add_subgraph(
     model: Any,
     tensors: Sequence[Spec],
