@@ -23,9 +23,4 @@ def tiers_of(core: Core | None) -> tuple[str, ...]:
     if core is None:
         return (PLAIN,)
     extensions = [name for name in ("mve", "dsp") if name in core.features]
-    return (*extensions, *(("m3",) if _has_long_multiply(core) else ()), PLAIN)
-
-
-def _has_long_multiply(core: Core) -> bool:
-    """Whether a core multiplies 32 by 32 bits to 64, as Armv7-M and later main-line cores do."""
-    return core.isa.startswith(("armv7", "armv8-m.main", "armv8.1-m"))
+    return (*extensions, "scalar", PLAIN)
