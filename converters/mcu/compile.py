@@ -20,7 +20,7 @@ from edgepack.converters.mcu.in_place import without_moves
 from edgepack.converters.mcu.lower import lower
 from edgepack.converters.mcu.plan_memory import plan_memory
 from edgepack.converters.mcu.symbols import HEADER, needed_kernels, symbol_header
-from edgepack.converters.mcu.tiers import dsp, mve
+from edgepack.converters.mcu.tiers import dsp, m3, mve, scalar
 from edgepack.converters.tflite.reader import read_graph
 
 if TYPE_CHECKING:
@@ -30,7 +30,13 @@ if TYPE_CHECKING:
     from edgepack.converters.mcu.program import Call, Program
     from edgepack.targets.model import Core
 
-TIERS: Mapping[str, Callable[[Call], Call]] = {PLAIN: lambda call: call, "dsp": dsp.specialize, "mve": mve.specialize}
+TIERS: Mapping[str, Callable[[Call], Call]] = {
+    PLAIN: lambda call: call,
+    "dsp": dsp.specialize,
+    "m3": m3.specialize,
+    "mve": mve.specialize,
+    "scalar": scalar.specialize,
+}
 """Tier to the function that gives a call this tier's kernel, or returns it as it is."""
 KERNELS = Path(__file__).parent / "kernels"
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,62}")

@@ -23,4 +23,9 @@ def tiers_of(core: Core | None) -> tuple[str, ...]:
     if core is None:
         return (PLAIN,)
     extensions = [name for name in ("mve", "dsp") if name in core.features]
-    return (*extensions, "scalar", PLAIN)
+    return (*extensions, *(("m3",) if _has_long_multiply(core) else ()), "scalar", PLAIN)
+
+
+def _has_long_multiply(core: Core) -> bool:
+    """Whether a core has SMLAL, as Armv7-M and later main-line cores do."""
+    return core.isa.startswith(("armv7", "armv8-m.main", "armv8.1-m"))

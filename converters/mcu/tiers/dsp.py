@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgepack.converters.mcu.program import Struct, Table
-from edgepack.converters.mcu.tiers.packing import (
-    MAX_SHIFT,
-    channel_constants,
-    pack_lanes,
-    padded_to,
-    words_of,
+from edgepack.converters.mcu.program import Table
+from edgepack.converters.mcu.tiers.calls import (
+    POINTER_BYTES,
+    add_by_shifts,
+    bounds_of,
+    constants_of,
+    convolution_matrix,
+    data_of,
+    dense_as_convolution,
+    dense_scaling,
+    number_of,
+    window_of,
 )
+from edgepack.converters.mcu.tiers.packing import pack_lanes, padded_to, words_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgepack.converters.mcu.program import Call
     from edgepack.converters.mcu.tiers.packing import ChannelConstants
-
-_POINTER_BYTES = 4
 
 
 def specialize(call: Call) -> Call:
@@ -32,14 +36,14 @@ def specialize(call: Call) -> Call:
 
 
 def _convolution(call: Call) -> Call | None:
-    count = _window(call)["output_channels"]
-    return _packed_convolution(call, _data(call, "weights").reshape(count, -1))
+    matrix = convolution_matrix(call)
+    return None if matrix is None else _packed_convolution(call, matrix)
 
 
 def _packed_convolution(call: Call, matrix: NDArray[np.int8]) -> Call | None:
     """Return the call for weights [out, height x width x in]."""
-    size = _window(call)
-    constants, packed = _constants(call, matrix), pack_lanes(matrix, 4)
+    size = window_of(call)
+    constants, packed = constants_of(call, matrix), pack_lanes(matrix, 4)
     if constants is None or packed is None:
         return None
     words = packed.shape[1]
@@ -57,20 +61,20 @@ def _packed_convolution(call: Call, matrix: NDArray[np.int8]) -> Call | None:
             "weights": Table("uint32_t", words_of(blocks, rows)),
             "words": words,
             "by_rows": int(by_rows),
-            "zero_point": -_number(call, "input_offset"),
-            **_bounds(call),
+            "zero_point": -number_of(call, "input_offset"),
+            **bounds_of(call),
         },
         scratch_bytes=words * 16 + (run if by_rows else words * 4),
     )
 
 
 def _depthwise(call: Call) -> Call | None:
-    size = _window(call)
+    size = window_of(call)
     count = size["output_channels"]
-    matrix = _data(call, "weights").reshape(-1, count).T  # [channels, taps]
-    if size["input_channels"] == 1:  # then it is a convolution
-        return _packed_convolution(call, matrix)
-    constants = _constants(call, matrix)
+    if size["input_channels"] == 1:
+        return _convolution(call)
+    matrix = data_of(call, "weights").reshape(-1, count).T  # [channels, taps]
+    constants = constants_of(call, matrix)
     if constants is None or count % 4 or count != size["input_channels"]:
         return None
     doubled = 2 * padded_to(matrix.astype(np.int64), 4, 3) & 0xFFFF
@@ -88,25 +92,25 @@ def _depthwise(call: Call) -> Call | None:
             "window": call.constants["window"],
             "weights": Table("uint32_t", words_of(biases, pairs, scaling)),
             "taps": taps,
-            "zero_point": -_number(call, "input_offset"),
-            **_bounds(call),
+            "zero_point": -number_of(call, "input_offset"),
+            **bounds_of(call),
         },
-        scratch_bytes=taps * _POINTER_BYTES + count,
+        scratch_bytes=taps * POINTER_BYTES + count,
     )
 
 
 def _fully_connected(call: Call) -> Call | None:
-    count, inputs = _number(call, "output_size"), _number(call, "input_size")
-    matrix = _data(call, "weights").reshape(count, inputs)
-    constants = _constants(call, matrix)
+    count, inputs = number_of(call, "output_size"), number_of(call, "input_size")
+    matrix = data_of(call, "weights").reshape(count, inputs)
+    constants = constants_of(call, matrix)
     if constants is None:
         return None
-    if inputs % 4 or len(np.unique(constants.scaling(), axis=0)) > 1:
-        return _as_convolution(call, matrix)
+    scaling = dense_scaling(constants)
+    if inputs % 4 or scaling is None:
+        return _packed_convolution(dense_as_convolution(call), matrix)
     packed = pack_lanes(matrix, 8 if count % 8 > 4 else 4)
     if packed is None:
         return None
-    multiplier, rounding, shift = (int(value) for value in constants.scaling()[0])
     return replace(
         call,
         kernel="ep_fully_connected_s8__dsp",
@@ -116,10 +120,8 @@ def _fully_connected(call: Call) -> Call | None:
             "rows": call.constants["rows"],
             "words": inputs // 4,
             "output_size": count,
-            "multiplier": multiplier,
-            "rounding": rounding,
-            "shift": shift,
-            **_bounds(call),
+            **scaling,
+            **bounds_of(call),
         },
     )
 
@@ -136,71 +138,8 @@ def _dense_blocks(packed: NDArray[np.int64], constants: ChannelConstants) -> NDA
     return np.concatenate(parts)
 
 
-def _as_convolution(call: Call, matrix: NDArray[np.int8]) -> Call | None:
-    """Return a dense layer as a 1x1 convolution of its rows: it takes any sizes, and factors per channel."""
-    ones = [f"{kind}_{axis}" for kind in ("kernel", "stride", "dilation") for axis in ("height", "width")]
-    window = Struct(
-        {
-            "input_height": _number(call, "rows"), "input_width": 1, "input_channels": matrix.shape[1],
-            "output_height": _number(call, "rows"), "output_width": 1, "output_channels": matrix.shape[0],
-            **dict.fromkeys(ones, 1),
-            "padding_top": 0, "padding_left": 0,
-        }
-    )  # fmt: skip
-    return _packed_convolution(replace(call, constants={**call.constants, "window": window}), matrix)
-
-
-def _add(call: Call) -> Call | None:
-    numbers = {key: value for key, value in call.constants.items() if isinstance(value, int)}
-    exact = [numbers[f"multiplier_{i}"] == 1 << 30 and numbers[f"shift_{i}"] == 0 for i in (1, 2)]
-    out = -numbers["output_shift"]
-    if exact[0] == exact[1] or not 1 <= out <= MAX_SHIFT:
-        return None
-    first, second = (1, 2) if exact[0] else (2, 1)
-    shift = -numbers[f"shift_{second}"]
-    return replace(
-        call,
-        kernel="ep_add_s8__dsp",
-        struct="ep_add_right",
-        constants={
-            "size": numbers["size"],
-            "first_bias": numbers[f"offset_{first}"] << 20,
-            "second_bias": numbers[f"offset_{second}"] << 21,
-            "second_multiplier": numbers[f"multiplier_{second}"],
-            "second_half": 1 << (shift - 1),
-            "second_shift": shift,
-            "multiplier": numbers["output_multiplier"],
-            "rounding": (1 << (out - 1)) + (numbers["output_offset"] << out),
-            "shift": out,
-            **_bounds(call),
-        },
-        inputs=call.inputs if first == 1 else call.inputs[::-1],
-    )
-
-
-def _constants(call: Call, matrix: NDArray[np.int8]) -> ChannelConstants | None:
-    offsets = _number(call, "input_offset"), _number(call, "output_offset")
-    return channel_constants(_data(call, "channels"), matrix, *offsets)
-
-
-def _window(call: Call) -> dict[str, int]:
-    return dict(cast("Struct", call.constants["window"]).members)
-
-
-def _data(call: Call, member: str) -> NDArray[Any]:
-    return cast("Table", call.constants[member]).data
-
-
-def _number(call: Call, member: str) -> int:
-    return cast("int", call.constants[member])
-
-
-def _bounds(call: Call) -> dict[str, int]:
-    return {key: _number(call, key) for key in ("activation_min", "activation_max")}
-
-
 _REPLACEMENTS = {
-    "ep_add_s8": _add,
+    "ep_add_s8": lambda call: add_by_shifts(call, "ep_add_s8__dsp"),
     "ep_conv_2d_s8": _convolution,
     "ep_depthwise_conv_2d_s8": _depthwise,
     "ep_fully_connected_s8": _fully_connected,

@@ -15,15 +15,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "ep_assembly.h"
 #include "ep_kernels.h"
-
-/* A function whose body is one asm statement; its parameters are where the procedure call standard puts them. */
-#if defined(__clang__)
-#define EP_ASSEMBLY __attribute__((naked, noinline))
-#else
-#define EP_ASSEMBLY __attribute__((naked, noinline, noclone))
-#endif
-#define EP_IN_REGISTER __attribute__((unused))
 
 /* Twice an accumulator to an output: TFLite's two roundings (README.md, "Rounding"), offset, int8. */
 #define EP_FINISH(acc, multiplier, rounding, shift)      \

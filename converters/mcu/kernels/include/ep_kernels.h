@@ -85,6 +85,7 @@ void ep_softmax_s8(const ep_softmax *op, const int8_t *input, int8_t *output);
 #endif
 
 #include "ep_kernels_dsp.h"
+#include "ep_kernels_m3.h"
 #include "ep_kernels_mve.h"
 #include "ep_kernels_scalar.h"
 

@@ -1,0 +1,28 @@
+/* The kernels for cores with a long multiply-accumulate and without the DSP extension (Cortex-M3; M33 without it). */
+#ifndef EP_KERNELS_M3_H
+#define EP_KERNELS_M3_H
+
+#include "ep_kernels.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* CONV_2D; weights: per two output channels A and B (padded with zeros) [inputs] of bytes A, B, then [2] of twice
+ * the bias, multiplier, rounding, shift as in ep_channel_right. */
+typedef struct {
+  ep_window window;
+  const uint32_t *weights;
+  int32_t inputs; /* of a kernel, padded with zeros to a multiple of four */
+  int32_t zero_point;
+  int32_t activation_min, activation_max;
+} ep_conv_2d_long;
+
+/* scratch: 8 bytes an input, then a byte an input channel. */
+void ep_conv_2d_s8__m3(const ep_conv_2d_long *op, const int8_t *input, int8_t *output, void *scratch);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* EP_KERNELS_M3_H */
