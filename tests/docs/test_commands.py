@@ -41,7 +41,7 @@ def test_every_command_parses(page: Path) -> None:
     for arguments in commands(page):
         name, rest = arguments[0], arguments[1:]
         command = import_module(COMMANDS[name][0]).command
-        while isinstance(command, click.Group):
+        while isinstance(command, click.Group) and not (command.invoke_without_command and rest[0][0] == "-"):
             command, rest = command.commands[rest[0]], rest[1:]
         command.make_context(name, [word for word in rest if word not in ("MODEL", "NAME")] or rest)
 

@@ -1,8 +1,9 @@
 """`[devices.NAME.power]` of lab.toml: the power meter of a device.
 
     [devices.pi4.power]
-    sensor = "hwmon:ina226"      # a name of `edgepack devices check`, or a driver such as "ppk2"
-    at = "device"                # or "host": the meter is cabled to the machine that edgepack runs on
+    sensor = "ina226"            # a name of `edgepack devices check`, or a driver such as "ppk2"
+    at = "device"                # or "host", the machine that edgepack runs on, or the name of a gateway
+    bus = 1
     shunt_ohm = 0.01             # all further keys are settings of the sensor
 
 What the settings mean is the sensor's business: the agent checks them.
@@ -10,7 +11,7 @@ What the settings mean is the sensor's business: the agent checks them.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -23,14 +24,14 @@ class DevicePower(BaseModel):
 
     Attributes:
         sensor: Its name.
-        at: Where it is read: by the agent on the device, or by this machine.
+        at: What it is cabled to: "device", "host" (this machine), or the name of another device of lab.toml.
         settings: The sensor's own settings. They can hold passwords (of a plug), so they are never shown.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     sensor: str = Field(min_length=1, max_length=128)
-    at: Literal["device", "host"] = "device"
+    at: str = Field(default="device", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
     settings: dict[str, Setting] = Field(default_factory=dict, max_length=64, repr=False)
 
     @model_validator(mode="before")

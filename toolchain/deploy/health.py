@@ -39,6 +39,25 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class MeterCheck:
+    """A power meter that is cabled to another machine than the device.
+
+    Attributes:
+        sensor: Its name.
+        at: The machine: "host", or the name of a device.
+        covers: What it covers; None where it cannot be opened.
+        reason: Why it cannot be opened; None where it can.
+        remedy: What to do then.
+    """
+
+    sensor: str
+    at: str
+    covers: str | None = None
+    reason: str | None = None
+    remedy: str | None = None
+
+
+@dataclass(frozen=True)
 class Check:
     """What a device has and what it lacks.
 
@@ -47,12 +66,14 @@ class Check:
         facts: What the agent found out.
         installed: Name and version of each installed package.
         findings: What it lacks.
+        meter: Its power meter, where that is cabled to another machine.
     """
 
     device: str
     facts: Facts
     installed: tuple[str, ...]
     findings: tuple[Finding, ...]
+    meter: MeterCheck | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return this check as JSON values."""
@@ -61,11 +82,18 @@ class Check:
             "facts": self.facts.model_dump(mode="json"),
             "installed": list(self.installed),
             "findings": [asdict(finding) for finding in self.findings],
+            "meter": asdict(self.meter) if self.meter else None,
         }
 
 
 def examine(
-    facts: Facts, *, name: str, target: Target | None, signers: str, host_unix_ns: int
+    facts: Facts,
+    *,
+    name: str,
+    target: Target | None,
+    signers: str,
+    host_unix_ns: int,
+    meter: MeterCheck | None = None,
 ) -> tuple[Finding, ...]:
     """Return what a device lacks, the worst first.
 
@@ -75,6 +103,7 @@ def examine(
         target: The target that the inventory names; None where it names none.
         signers: The keys that the device trusts.
         host_unix_ns: This machine's clock when the facts came in, in nanoseconds.
+        meter: Its power meter, where that is cabled to another machine.
     """
     findings = [
         *_tools(facts, name, signers),
@@ -82,6 +111,7 @@ def examine(
         *_room(facts),
         *_clock(facts, host_unix_ns),
         *_steadiness(facts),
+        *_power(facts, meter),
     ]
     return tuple(sorted(findings, key=lambda finding: finding.level != "missing"))
 
@@ -131,10 +161,17 @@ def _steadiness(facts: Facts) -> list[Finding]:
     if facts.governor not in (None, "performance"):
         what = f"its clock governor is {facts.governor}: latency will vary"
         found.append(Finding("warning", what, "set the governor to performance while measuring"))
+    return found
+
+
+def _power(facts: Facts, meter: MeterCheck | None) -> list[Finding]:
+    if meter is not None:
+        what = f"its power meter {meter.sensor} (at {meter.at}) cannot be read: {meter.reason}"
+        return [Finding("warning", what, meter.remedy or "check its cable")] if meter.reason else []
     sensors = facts.power_sensors or []
     if not sensors:
-        found.append(Finding("warning", "no power sensor: energy is unavailable", "add an INA2xx sensor"))
-    elif all(sensor.usable is False for sensor in sensors):
+        return [Finding("warning", "no power sensor: energy is unavailable", "add an INA2xx sensor")]
+    if all(sensor.usable is False for sensor in sensors):
         what = f"no power sensor can be read: {sensors[0].reason or 'no reason given'}"
-        found.append(Finding("warning", what, "give the user the right to read it, or name another sensor"))
-    return found
+        return [Finding("warning", what, "give the user the right to read it, or name another sensor")]
+    return []

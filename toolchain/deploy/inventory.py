@@ -234,7 +234,19 @@ def parse_lab(data: bytes, path: Path | None) -> Lab:
     devices = [make_device(name, table, where) for name, table in tables.items()]
     if LOCAL_NAME not in tables:
         devices.append(Device(name=LOCAL_NAME, kind="local"))
+    _check_meters(devices, where)
     return Lab(path=path, devices=tuple(devices), known_hosts=_known_hosts_path(value, path, where))
+
+
+def _check_meters(devices: list[Device], where: str) -> None:
+    """Make sure that every power meter is cabled to a machine that exists."""
+    for device in devices:
+        places = {"device", "host", *(each.name for each in devices)} - {device.name}
+        if device.power and device.power.at not in places:
+            key, found = f"devices.{device.name}.power.at", device.power.at
+            message = f"{where}: '{key}': no such place, found '{found}'.{nearest(found, sorted(places))}"
+            remedy = 'Write "device", "host", or the name of the device that the meter is cabled to.'
+            raise ProjectError(message, remedy=remedy)
 
 
 def _known_hosts_path(value: dict[str, Any], path: Path | None, where: str) -> Path:
