@@ -1,0 +1,80 @@
+/* The kernels for cores with Helium (Cortex-M55, M85), and the constants they take.
+ *
+ * What a kernel needs of an output channel lies beside its weights, in blocks that it reads from front to back:
+ *   the bias, with the input's offset folded in;
+ *   the multiplier, Q0.31;
+ *   minus the shift to the right, -31 to -1.
+ */
+#ifndef EP_KERNELS_MVE_H
+#define EP_KERNELS_MVE_H
+
+#include "ep_kernels.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* CONV_2D; weights: per four output channels (padded with zeros) [vectors][4][16] weights, then [4] of bias,
+ * multiplier, shift. */
+typedef struct {
+  ep_window window;
+  const uint32_t *weights;
+  int32_t vectors;   /* of sixteen inputs that a kernel takes */
+  int32_t pointwise; /* a kernel is one pixel, of whole vectors */
+  int32_t zero_point;
+  int32_t output_offset;
+  int32_t activation_min, activation_max;
+} ep_conv_2d_vectors;
+
+/* scratch: 32 bytes a vector; none where pointwise. */
+void ep_conv_2d_s8__mve(const ep_conv_2d_vectors *op, const int8_t *input, int8_t *output, void *scratch);
+
+/* FULLY_CONNECTED with one factor for all channels; weights: per eight output channels (padded with zeros), in the
+ * order 0, 2, 4, 6, 1, 3, 5, 7, [vectors][8][16] weights, then [8] biases. */
+typedef struct {
+  const uint32_t *weights;
+  int32_t rows, input_size, output_size;
+  int32_t vectors; /* of sixteen inputs */
+  int32_t multiplier, shift;
+  int32_t output_offset;
+  int32_t activation_min, activation_max;
+} ep_fully_connected_vectors;
+
+/* scratch: 16 bytes a vector; not read where rows are whole vectors. */
+void ep_fully_connected_s8__mve(const ep_fully_connected_vectors *op, const int8_t *input, int8_t *output,
+                                void *scratch);
+
+/* DEPTHWISE_CONV_2D with as many outputs as inputs; weights: per sixteen channels (padded with zeros) [taps][16]
+ * weights, then, for channels (0, 4, 8, 12), (2, 6, 10, 14), (1, 5, 9, 13) and (3, 7, 11, 15), [4] of bias,
+ * multiplier, shift. */
+typedef struct {
+  ep_window window;
+  const uint32_t *weights;
+  int32_t zero_point;
+  int32_t output_offset;
+  int32_t activation_min, activation_max;
+} ep_depthwise_vectors;
+
+/* scratch: a pointer a tap, then a byte a channel. */
+void ep_depthwise_conv_2d_s8__mve(const ep_depthwise_vectors *op, const int8_t *input, int8_t *output, void *scratch);
+
+/* ADD where the first input has the larger scale. Biases: the inputs' offsets times 2^19 and 2^20. */
+typedef struct {
+  int32_t size;
+  int32_t first_bias, second_bias;
+  int32_t second_multiplier, second_shift;
+  int32_t multiplier, shift;
+  int32_t output_offset;
+  int32_t activation_min, activation_max;
+} ep_add_vectors;
+
+void ep_add_s8__mve(const ep_add_vectors *op, const int8_t *first, const int8_t *second, int8_t *output);
+
+/* AVERAGE_POOL_2D. */
+void ep_average_pool_2d_s8__mve(const ep_pool_2d *op, const int8_t *input, int8_t *output);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* EP_KERNELS_MVE_H */

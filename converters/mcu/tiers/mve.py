@@ -1,0 +1,158 @@
+"""Helium of Cortex-M55 and M85: sixteen multiply-accumulates in an instruction (kernels/ep_mve.h).
+
+Rules:
+    * The input's offset is folded into the biases; a kernel then reads the zero point where a window reaches
+      over the edge.
+    * A kernel's weights, and what it needs of an output channel, lie in the order in which it reads them.
+    * Shifts to the left, or none, stay with the plain kernels: the last rounding is of a shift to the right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgepack.converters.mcu.program import Struct, Table
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edgepack.converters.mcu.program import Call
+
+_VECTOR = 16
+_POINTER_BYTES = 4
+_EVEN_THEN_ODD = (0, 2, 4, 6, 1, 3, 5, 7)
+"""Channels in the lanes of two vectors of 32 bits that VQMOVNB and VQMOVNT join."""
+_DEPTHWISE_LANES = np.array([[0, 4, 8, 12], [2, 6, 10, 14], [1, 5, 9, 13], [3, 7, 11, 15]])
+"""Channels in the lanes of four vectors of 32 bits: what VMULLB, VMULLT, VMOVLB and VMOVLT leave."""
+
+
+def specialize(call: Call) -> Call:
+    """Return the call with this tier's kernel, or as it is where the tier has none for it."""
+    replacement = _REPLACEMENTS.get(call.kernel)
+    return (replacement(call) if replacement else None) or call
+
+
+def _table(call: Call, name: str) -> NDArray[np.int64]:
+    found = call.constants[name]
+    assert isinstance(found, Table)
+    return found.data.astype(np.int64)
+
+
+def _number(call: Call, name: str) -> int:
+    found = call.constants[name]
+    assert isinstance(found, int)
+    return found
+
+
+def _window(call: Call) -> dict[str, int]:
+    found = call.constants["window"]
+    assert isinstance(found, Struct)
+    return dict(found.members)
+
+
+def _factors(call: Call, matrix: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Return bias, multiplier and shift of each channel, the input's offset folded into the bias.
+
+    Args:
+        call: A call with `channels` and `input_offset`.
+        matrix: int64 [channels, k]: its weights.
+
+    Returns:
+        int64 [channels, 3], biases modulo 2^32; None where a shift is not to the right.
+    """
+    rows: NDArray[np.int64] = _table(call, "channels").copy()
+    if rows[:, 2].max(initial=-1) >= 0:
+        return None
+    rows[:, 0] += _number(call, "input_offset") * matrix.sum(axis=1)
+    return rows
+
+
+def _padded(data: NDArray[np.int64], *multiples: int) -> NDArray[np.int64]:
+    """Return a matrix with zeros behind, up to a multiple along each axis."""
+    rows, columns = (-size % multiple for size, multiple in zip(data.shape, multiples, strict=True))
+    return np.pad(data, ((0, rows), (0, columns)))
+
+
+def _bytes_of(words: NDArray[np.int64]) -> NDArray[np.int8]:
+    """Return words as a little-endian core stores them: [..., n] to [..., 4 n]."""
+    return np.ascontiguousarray(words & 0xFFFFFFFF).astype("<u4").view(np.int8)
+
+
+def _stream(*parts: NDArray[np.int64] | NDArray[np.int8]) -> Table:
+    """Return blocks, [blocks, n] each, one behind the other for each block, as words: they are aligned so."""
+    data = np.concatenate([part.astype(np.int8).reshape(part.shape[0], -1) for part in parts], axis=1)
+    return Table("uint32_t", np.ascontiguousarray(data).view("<u4").reshape(-1))
+
+
+def _convolution(call: Call) -> Call | None:
+    size = _window(call)
+    matrix = _table(call, "weights").reshape(size["output_channels"], -1)
+    rows = _factors(call, matrix)
+    if rows is None:
+        return None
+    blocks = _padded(matrix, 4, _VECTOR)
+    vectors = blocks.shape[1] // _VECTOR
+    blocks = blocks.reshape(-1, 4, vectors, _VECTOR).swapaxes(1, 2)
+    factors = _padded(rows, 4, 1).reshape(-1, 4, 3).swapaxes(1, 2)
+    kernel = size["kernel_height"], size["kernel_width"]
+    padding = size["padding_top"], size["padding_left"]
+    pointwise = kernel == (1, 1) and padding == (0, 0) and matrix.shape[1] % _VECTOR == 0
+    return replace(
+        call,
+        kernel="ep_conv_2d_s8__mve",
+        struct="ep_conv_2d_vectors",
+        constants={
+            "window": call.constants["window"],
+            "weights": _stream(blocks, _bytes_of(factors)),
+            "vectors": vectors,
+            "pointwise": int(pointwise),
+            **_ends(call),
+        },
+        scratch_bytes=4 if pointwise else 2 * _VECTOR * vectors,
+    )
+
+
+def _ends(call: Call) -> dict[str, int]:
+    """Return what the kernels of windows take beside weights."""
+    keep = ("output_offset", "activation_min", "activation_max")
+    return {"zero_point": -_number(call, "input_offset"), **{key: _number(call, key) for key in keep}}
+
+
+def _fully_connected(call: Call) -> Call | None:
+    inputs, outputs = _number(call, "input_size"), _number(call, "output_size")
+    matrix = _table(call, "weights").reshape(outputs, inputs)
+    rows = _factors(call, matrix)
+    if rows is None or len(np.unique(rows[:, 1:], axis=0)) > 1:
+        return None
+    blocks = _padded(matrix, 8, _VECTOR)
+    vectors = blocks.shape[1] // _VECTOR
+    blocks = blocks.reshape(-1, 8, vectors, _VECTOR)[:, _EVEN_THEN_ODD].swapaxes(1, 2)
+    biases = _padded(rows, 8, 1)[:, 0].reshape(-1, 8)[:, _EVEN_THEN_ODD]
+    _, multiplier, shift = (int(value) for value in rows[0])
+    ends = _ends(call)
+    del ends["zero_point"]
+    return replace(
+        call,
+        kernel="ep_fully_connected_s8__mve",
+        struct="ep_fully_connected_vectors",
+        constants={
+            "weights": _stream(blocks, _bytes_of(biases)),
+            "rows": call.constants["rows"],
+            "input_size": inputs,
+            "output_size": outputs,
+            "vectors": vectors,
+            "multiplier": multiplier,
+            "shift": shift,
+            **ends,
+        },
+        scratch_bytes=_VECTOR * vectors if inputs % _VECTOR else 4,
+    )
+
+
+_REPLACEMENTS = {
+    "ep_conv_2d_s8": _convolution,
+    "ep_fully_connected_s8": _fully_connected,
+}
