@@ -13,10 +13,12 @@ import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
+from .context import Context
 from .errors import AgentError, StoppedError, from_os_error
 from .lease import theft
+from .meter_post import MeterPost
 from .protocol import PROTOCOL, Channel, FramingError, bad_request
-from .requests import REQUESTS, Context
+from .requests import REQUESTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +36,11 @@ def serve(channel: Channel, work: WorkDir, agent: str) -> None:
         StoppedError: The host is gone in the middle of a request, or a signal came.
     """
     channel.send(hello(work, agent))
+    with MeterPost() as meter:
+        _converse(channel, work, agent, meter)
+
+
+def _converse(channel: Channel, work: WorkDir, agent: str, meter: MeterPost) -> None:
     while True:
         try:
             request = channel.read_line()
@@ -43,7 +50,7 @@ def serve(channel: Channel, work: WorkDir, agent: str) -> None:
         if request is None:
             return
         try:
-            _respond(Context(work, channel, agent, request))
+            _respond(Context(work, channel, agent, request, meter))
         except FramingError as err:
             channel.send(_error(request.get("id"), err.answer))
             return

@@ -10,6 +10,13 @@ from .errors import AgentError
 if TYPE_CHECKING:
     from types import TracebackType
 
+ELSEWHERE = "host"
+"""What a spec asks for where another machine reads the meter: the host lays its readings over the record."""
+_NOBODY_RECORDED = (
+    "the meter is not cabled to the device (`at` in lab.toml), and what recorded it had ended before the "
+    "record came home"
+)
+
 
 class Meter:
     """The power sensor of a benchmark, or the lack of one.
@@ -17,13 +24,15 @@ class Meter:
     Args:
         sensor: A sensor of `power.registry.choose`; None where there is none.
         reason: Why there is none.
+        is_elsewhere: Whether another machine reads the meter meanwhile.
 
     Attributes:
         about: `power_sensor` of the job's record.
     """
 
-    def __init__(self, sensor: Any, reason: str = "") -> None:
+    def __init__(self, sensor: Any, reason: str = "", *, is_elsewhere: bool = False) -> None:
         self._sensor = sensor
+        self._is_elsewhere = is_elsewhere
         self._failure: str | None = None
         self.about: dict[str, Any] = {"unavailable": reason}
         if sensor is not None:
@@ -31,8 +40,8 @@ class Meter:
 
     @property
     def measures(self) -> bool:
-        """Whether there is a sensor."""
-        return self._sensor is not None
+        """Whether power is measured, by this machine or by another one."""
+        return self._sensor is not None or self._is_elsewhere
 
     def begin(self) -> None:
         """Start a window."""
@@ -81,6 +90,8 @@ def open_meter(spec: dict[str, Any]) -> Meter:
     wanted = spec["power"]
     if wanted == "none":
         return Meter(None, "not asked for")
+    if wanted == ELSEWHERE:
+        return Meter(None, _NOBODY_RECORDED, is_elsewhere=True)
     from .power.registry import choose
 
     try:

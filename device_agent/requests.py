@@ -9,106 +9,18 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .context import line
 from .errors import AgentError
-from .protocol import JOB_ID, NAME, SHA256, FramingError, bad_request
+from .protocol import JOB_ID, NAME, SHA256, FramingError
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Callable
 
-    from .layout import WorkDir
-    from .lease import Claim
-    from .protocol import Channel
+    from .context import Context
 
     Answer = dict[str, Any]
-
-_MAX_BLOBS = 8192  # their answer has to fit a line too
-_MAX_BLOB_BYTES = 2 << 30
-_MAX_TEXT = 1 << 18
-_MAX_LABELS = 64
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a request is answered with.
-
-    Attributes:
-        work: The work directory.
-        channel: The conversation with the host.
-        agent: The agent's own hash.
-        request: The request's fields.
-        last_progress: The last progress message of this request; empty before the first.
-    """
-
-    work: WorkDir
-    channel: Channel
-    agent: str
-    request: dict[str, Any]
-    last_progress: dict[str, Any] = field(default_factory=dict)
-
-    def text(self, key: str, pattern: re.Pattern[str] | None = None, default: str | None = None) -> str:
-        """Return a string of the request, checked against a pattern."""
-        value = self.request.get(key, default)
-        if not isinstance(value, str) or len(value) > _MAX_TEXT or (pattern and not pattern.fullmatch(value)):
-            message = f"{self.request['type']}: '{key}' is {value!r:.80}, which is not allowed."
-            raise bad_request(message)
-        return value
-
-    def owner(self) -> str:
-        """Return who asks, in one short printable line: it is shown to others."""
-        return _line(self.text("owner", default="somebody"), 128) or "somebody"
-
-    def claim(self) -> Claim:
-        """Return who asks for the lease, and for what reason it is stolen, if it is."""
-        from .lease import Claim
-
-        if self.request.get("steal") is None:
-            return Claim(self.owner())
-        reason = _line(self.text("steal"), 256)
-        if not reason:
-            message = f"{self.request['type']}: 'steal' gives no reason."
-            raise bad_request(message)
-        return Claim(self.owner(), reason)
-
-    def labels(self) -> dict[str, str]:
-        """Return the pairs that the user gave to a run."""
-        value = self.request.get("labels", {})
-        good = isinstance(value, dict) and len(value) <= _MAX_LABELS
-        if not good or not all(isinstance(text, str) and len(text) <= 256 for text in sum(value.items(), ())):
-            message = f"{self.request['type']}: 'labels' is {value!r:.80}, which is not allowed."
-            raise bad_request(message)
-        return {_line(key, 256): _line(text, 256) for key, text in value.items()}
-
-    def blobs(self, *keys: str) -> list[dict[str, Any]]:
-        """Return the request's list of blobs, each with its hash and the integers of the given names."""
-        value = self.request.get("blobs")
-        if not isinstance(value, list) or len(value) > _MAX_BLOBS:
-            message = f"{self.request['type']}: 'blobs' is not a list of at most {_MAX_BLOBS} entries."
-            raise bad_request(message)
-        for blob in value:
-            good = isinstance(blob, dict) and isinstance(blob.get("sha256"), str)
-            good = good and SHA256.fullmatch(blob["sha256"]) is not None
-            good = good and all(
-                type(blob.get(key)) is int and 0 <= blob[key] <= _MAX_BLOB_BYTES for key in keys
-            )
-            if not good or blob.get("offset_bytes", 0) > blob["size_bytes"]:
-                message = f"{self.request['type']}: a blob is {blob!r:.120}."
-                raise bad_request(message)
-        return value
-
-    def progress(self, stage: str, done: int, total: int) -> None:
-        """Tell the host how far the request is."""
-        message = {"id": self.request["id"], "type": "progress", "stage": stage, "done": done, "total": total}
-        self.last_progress.update(message)
-        self.channel.send(message)
-
-
-def _line(text: str, length: int) -> str:
-    """Return the printable characters of a text, so many at most."""
-    return "".join(char for char in text if char.isprintable())[:length]
 
 
 def _probe(context: Context) -> Answer:
@@ -208,7 +120,7 @@ def _bench_start(context: Context) -> Answer:
         spec=check_spec(context.request.get("spec")),
         claim=context.claim(),
         agent=context.agent,
-        tag=None if tag is None else _line(context.text("tag"), 256),
+        tag=None if tag is None else line(context.text("tag"), 256),
         labels=context.labels(),
     )
     return {"job_id": job_id}
@@ -270,6 +182,25 @@ def _package_fetch(context: Context) -> Answer:
     return fetch(context.work, context.text("package_id", SHA256), context.text("path"))
 
 
+def _clock(_: Context) -> Answer:
+    from time import monotonic_ns, time_ns
+
+    return {"clock_ns": monotonic_ns(), "unix_ns": time_ns()}
+
+
+def _meter_start(context: Context) -> Answer:
+    return context.meter.start(context.text("sensor"), context.request.get("settings", {}))
+
+
+def _meter_energy(context: Context) -> Answer:
+    return {"power": context.meter.energy(context.request.get("spans"))}
+
+
+def _meter_stop(context: Context) -> Answer:
+    context.meter.stop()
+    return {}
+
+
 def _bye(_: Context) -> Answer:
     return {}
 
@@ -279,6 +210,7 @@ REQUESTS: dict[str, Callable[[Context], Answer]] = {
     "blobs.put": _blobs_put,
     "bench.start": _bench_start,
     "bye": _bye,
+    "clock": _clock,
     "install": _install,
     "installed": _installed,
     "jobs.ack": _jobs_ack,
@@ -288,6 +220,9 @@ REQUESTS: dict[str, Callable[[Context], Answer]] = {
     "jobs.wait": _jobs_wait,
     "health": _health,
     "lease.get": _lease_get,
+    "meter.energy": _meter_energy,
+    "meter.start": _meter_start,
+    "meter.stop": _meter_stop,
     "package.fetch": _package_fetch,
     "probe": _probe,
     "remove": _remove,

@@ -11,6 +11,7 @@ Rules:
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -74,10 +75,10 @@ def measure_configuration(talk: Conversation, where: dict[str, Any], bench: Benc
         warm = _ask(talk, "warm_up", bench.spec["warmup_max_seconds"])
         for inputs in range(bench.spec["windows"]):
             _accepted_window(talk, inputs, bench, windows)
-        idle = {"before": before, "after": _idle(bench)} if before else None
+        after = _idle(bench)
     except _UnavailableError as err:
         return {**where, "unavailable": str(err), "windows": windows}
-    return {**where, **loaded, **warm, "windows": windows, "idle": idle}
+    return {**where, **loaded, **warm, "windows": windows, "idle": _both(before, after)}
 
 
 def _accepted_window(talk: Conversation, inputs: int, bench: Bench, windows: list[dict[str, Any]]) -> None:
@@ -121,8 +122,21 @@ def _window(talk: Conversation, inputs: int, bench: Bench) -> dict[str, Any]:
     }
 
 
-def _idle(bench: Bench) -> dict[str, Any] | None:
-    return bench.meter.over(bench.spec["min_seconds"]) if bench.meter.measures else None
+def _idle(bench: Bench) -> tuple[dict[str, Any], dict[str, int]] | None:
+    """Return the power of a time in which nothing runs, and when that was; None where nobody measures it."""
+    if not bench.meter.measures:
+        return None
+    start_ns = time.monotonic_ns()
+    power = bench.meter.over(bench.spec["min_seconds"])
+    return power, {"start_clock_ns": start_ns, "duration_ns": time.monotonic_ns() - start_ns}
+
+
+def _both(
+    before: tuple[dict[str, Any], dict[str, int]] | None, after: tuple[dict[str, Any], dict[str, int]] | None
+) -> dict[str, Any] | None:
+    if before is None or after is None:
+        return None
+    return {"before": before[0], "after": after[0], "before_span": before[1], "after_span": after[1]}
 
 
 def _ask(talk: Conversation, operation: str, seconds: float = 0.0, **fields: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable
 
+from .samples import DEFAULT_CAPACITY
 from .sensor import Meter
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Found:
             "reason": self.reason,
         }
 
-    def sensor(self, accuracy: float = 0.0) -> Meter:
+    def sensor(self, accuracy: float = 0.0, capacity: int = DEFAULT_CAPACITY) -> Meter:
         """Return the sensor, ready for its first window."""
-        return Meter(self.name, self.driver, self.covers, self.open(), accuracy=accuracy)
+        source = self.open()
+        return Meter(self.name, self.driver, self.covers, source, accuracy=accuracy, capacity=capacity)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import AgentError
 from . import battery, command, hwmon, ina_i2c, joulescope, lpm01a, plug, powercap, ppk2, rpi_pmic
 from .roots import Roots
+from .samples import DEFAULT_CAPACITY
 from .settings import parse
 from .source import NoReadingError, SensorGoneError
 
@@ -52,6 +53,8 @@ def choose(
     wanted: str,
     settings: dict[str, Any] | None = None,
     roots: Roots = Roots(),  # noqa: B008
+    *,
+    capacity: int = DEFAULT_CAPACITY,
 ) -> PowerSensor:
     """Return a sensor, ready for its first window.
 
@@ -60,6 +63,7 @@ def choose(
             driver), or the `kind` of the meter that the settings describe.
         settings: A cabled meter's settings from lab.toml, or None.
         roots: Where to look.
+        capacity: The number of samples kept.
 
     Raises:
         AgentError: `no_power_sensor`: none is usable, or none has this name; `bad_request`: wrong settings.
@@ -74,7 +78,7 @@ def choose(
     if chosen.reason is not None:
         raise _error(f"The power sensor {chosen.name} cannot be used: {chosen.reason}.", [chosen])
     try:
-        return chosen.sensor(checked.accuracy)
+        return chosen.sensor(checked.accuracy, capacity)
     except (OSError, NoReadingError, SensorGoneError) as err:
         message = f"The power sensor {chosen.name} cannot be used: {err}."
         raise AgentError("no_power_sensor", message, chosen.remedy or _NO_SENSOR) from err

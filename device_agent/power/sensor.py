@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .recorder import Recorder
+from .samples import DEFAULT_CAPACITY
 
 if TYPE_CHECKING:
     from .source import Source
@@ -23,6 +24,10 @@ class PowerSensor(Protocol):
     name: str
     driver: str
     covers: str
+
+    @property
+    def recorder(self) -> Recorder:
+        """What records it from the first call of `start` on, and answers for any window."""
 
     def begin(self) -> None:
         """Start a window; sampling runs in a thread or a process of its own."""
@@ -43,13 +48,23 @@ class Meter:
         covers: What the rail covers and what it does not see.
         source: Delivers the samples. It rests between windows where resting saves something.
         accuracy: Limit of the relative error of the sensor's gain, where the user states it.
+        capacity: The number of samples kept.
     """
 
-    def __init__(self, name: str, driver: str, covers: str, source: Source, *, accuracy: float = 0.0) -> None:
+    def __init__(
+        self,
+        name: str,
+        driver: str,
+        covers: str,
+        source: Source,
+        *,
+        accuracy: float = 0.0,
+        capacity: int = DEFAULT_CAPACITY,
+    ) -> None:
         self.name = name
         self.driver = driver
         self.covers = covers
-        self._recorder = Recorder(name, driver, covers, source, accuracy=accuracy)
+        self._recorder = Recorder(name, driver, covers, source, capacity=capacity, accuracy=accuracy)
         self._source = source
         self._from_ns: int | None = None
 
