@@ -34,6 +34,13 @@ needs_sshd = pytest.mark.skipif(
 )
 
 
+def has_time_namespaces() -> bool:
+    """Return whether a process can have another CLOCK_MONOTONIC here: root, Linux 5.6, util-linux 2.36."""
+    unshare = shutil.which("unshare")
+    command = [unshare or "", "--time", "--monotonic", "1", "true"]
+    return unshare is not None and subprocess.run(command, capture_output=True).returncode == 0
+
+
 def make_key(path: Path, *, kind: str = "ed25519", passphrase: str = "") -> Path:
     """Make a key pair and return the path of the private half."""
     command = ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", "edgepack-test", "-f", str(path)]
@@ -77,6 +84,7 @@ class Sshd:
         address: str = "127.0.0.1",
         port: int | None = None,
         namespace: str | None = None,
+        ahead_s: int = 0,
         options: tuple[str, ...] = (),
         identity: Path | None = None,
     ) -> Iterator[Sshd]:
@@ -87,6 +95,7 @@ class Sshd:
             address: The address to listen on.
             port: The port; None for a free one.
             namespace: The network namespace to run in; None for this one.
+            ahead_s: By how much its CLOCK_MONOTONIC is ahead of this machine's; needs root.
             options: Further lines of its configuration.
             identity: A private key to accept; None for a new one.
         """
@@ -110,6 +119,8 @@ class Sshd:
         ]  # fmt: skip
         (folder / "sshd_config").write_text("\n".join(lines) + "\n")
         prefix = ["ip", "netns", "exec", namespace] if namespace else []
+        if ahead_s:
+            prefix += ["unshare", "--time", "--monotonic", str(ahead_s)]
         with (folder / "log").open("wb") as log:
             command = [*prefix, SSHD, "-D", "-e", "-f", str(folder / "sshd_config")]
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log, stdout=log)

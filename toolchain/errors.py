@@ -31,6 +31,10 @@ class NetworkError(DeployError):
     """The link to a device failed. The only error that a retry can cure."""
 
 
+class JobGoesOnError(DeployError):
+    """The link to a device failed while it worked on a job, which goes on there."""
+
+
 class HostKeyError(DeployError):
     """The host key of a device is unknown or has changed."""
 

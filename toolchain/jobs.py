@@ -34,6 +34,7 @@ from edgepack.toolchain.measure.quality import device_quality
 from edgepack.toolchain.progress import silent
 from edgepack.toolchain.results.from_job import RunContext, record_from_job
 from edgepack.toolchain.results.job_record import parse_job_record
+from edgepack.toolchain.results.metered import metered
 from edgepack.toolchain.results.store import ResultStore
 from edgepack.toolchain.results.window_record import Unavailable
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from edgepack.toolchain.deploy.agent_session import AgentSession
     from edgepack.toolchain.deploy.connection import Cancellation
     from edgepack.toolchain.deploy.inventory import Device, Lab
+    from edgepack.toolchain.measure.host_meter import HostMeter
     from edgepack.toolchain.measure.messages import JobSummary
     from edgepack.toolchain.packaging.archive import OpenPackage
     from edgepack.toolchain.progress import Report
@@ -212,15 +214,27 @@ def bring_home(
     home: Home,
     *,
     package_sha256: str | None = None,
+    meter: HostMeter | None = None,
     report: Report = silent,
 ) -> RunRecord:
     """Fetch the record of a finished job, keep it, and only then let the device delete its own.
+
+    Args:
+        session: The device's agent.
+        job_id: The job.
+        package: The package that it ran.
+        home: Where the record goes.
+        package_sha256: SHA-256 of the `.epk` file, where it is at hand.
+        meter: What recorded the power of the device meanwhile, where the device did not.
+        report: Is told of progress.
 
     Raises:
         AgentError: There is no such record, or it is not what it should be.
         ProjectError: The store cannot be written; the record stays on the device.
     """
     job = parse_job_record(fetch_record(session, job_id, report=report))
+    if meter is not None:
+        job = metered(job, meter)
     if not home.accuracy:
         job = job.model_copy(update={"evaluation": Unavailable(unavailable="collected without accuracy")})
     quality = device_quality(package, folder=home.folder) if home.accuracy else None

@@ -16,7 +16,8 @@ from edgepack.toolchain.deploy.agent_session import open_session
 from edgepack.toolchain.deploy.execute import Deployment, deploy
 from edgepack.toolchain.deploy.fitness import require_fit
 from edgepack.toolchain.jobs import Home, bring_home
-from edgepack.toolchain.measure.job import BenchSpec, Request, cancel_job, start_job, wait_for_job
+from edgepack.toolchain.measure.host_meter import recorded_meter, require_attended
+from edgepack.toolchain.measure.job import BenchSpec, Request, cancel_job, finished_job, start_job
 from edgepack.toolchain.packaging.archive import open_package
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from edgepack.toolchain.packaging.archive import OpenPackage
     from edgepack.toolchain.progress import Report
     from edgepack.toolchain.results.schema import RunRecord
+
+_PATIENCE_S = 600.0
+"""For how long a device is looked for whose link failed while this process records its meter."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +76,29 @@ def bench_package(
         AgentError: The benchmark failed on the device.
         DeployError: The link failed; the job goes on.
     """
-    with open_package(path) as package, open_session(device, lab, cancellation=cancellation) as session:
+    with (
+        open_package(path) as package,
+        recorded_meter(device, lab, bench.spec.power, cancellation) as meter,
+        open_session(device, lab, cancellation=cancellation) as session,
+    ):
+        if meter:
+            meter.compare_clocks(session)
         job_id = _start(session, package, bench, report)
         try:
-            wait_for_job(session, job_id, bench.spec, report=report)
+            with finished_job(
+                session, job_id, bench.spec, lab,
+                patience_s=_PATIENCE_S if meter else 0, report=report, cancellation=cancellation,
+            ) as link:  # fmt: skip
+                if meter:
+                    meter.compare_clocks(link)
+                sha256 = sha256_of(path)
+                return bring_home(
+                    link, job_id, package, bench.home, package_sha256=sha256, meter=meter, report=report
+                )
         except BaseException as err:
             if cancellation.cancelled or isinstance(err, KeyboardInterrupt):
                 cancel_job(device, lab, job_id)
             raise
-        sha256 = sha256_of(path)
-        return bring_home(session, job_id, package, bench.home, package_sha256=sha256, report=report)
 
 
 def start_bench(
@@ -89,8 +106,9 @@ def start_bench(
 ) -> StartedJob:
     """Start a benchmark and leave it to the device; `collect` brings its record home.
 
-    Raises as `bench_package`.
+    Raises as `bench_package`; and MeasurementError where the device's meter is cabled to another machine.
     """
+    require_attended(device, bench.spec)
     with open_package(path) as package, open_session(device, lab, cancellation=cancellation) as session:
         return StartedJob(device.name, _start(session, package, bench, report), package.manifest.name)
 
@@ -137,6 +155,7 @@ def deploy_and_start(
     cancellation: Cancellation,
 ) -> StartedJob:
     """Deploy a package to a device and leave its benchmark to the device."""
+    require_attended(device, bench.spec)
     contention = bench.request.contention
     deploy(
         path, device, lab, signers=signers, report=report, cancellation=cancellation, contention=contention

@@ -76,10 +76,15 @@ def test_the_power_meter_of_the_device_goes_with_the_spec() -> None:
         assert not fields.get("power_settings"), "they belong to another sensor"
 
 
-def test_a_meter_of_the_host_is_refused_by_name() -> None:
-    power = DevicePower.model_validate({"sensor": "ppk2", "at": "host"})
+def test_a_meter_of_another_machine_is_left_to_the_host() -> None:
+    power = DevicePower.model_validate({"sensor": "ppk2", "at": "host", "port": "/dev/ttyACM0"})
     device = Device(name="pi", host="pi", power=power)
-    with pytest.raises(MeasurementError, match="'ppk2' is cabled to the host") as caught:
-        spec_fields(BenchSpec(), device)
-    assert "--power none" in caught.value.remedy
+    for wanted in ("auto", "ppk2", "host"):
+        fields = spec_fields(BenchSpec(power=wanted), device)
+        assert fields["power"] == "host"
+        assert "power_settings" not in fields, "the device needs no settings of a meter that it does not read"
     assert spec_fields(BenchSpec(power="none"), device)["power"] == "none"
+    assert spec_fields(BenchSpec(power="rapl"), device)["power"] == "rapl", "a sensor of the device itself"
+    with pytest.raises(MeasurementError, match="no power meter that is cabled to the host") as caught:
+        spec_fields(BenchSpec(power="host"), Device(name="pi", host="pi"))
+    assert "[devices.pi.power]" in caught.value.remedy

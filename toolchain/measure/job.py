@@ -10,7 +10,8 @@ Rules:
 from __future__ import annotations
 
 import hashlib
-from contextlib import suppress
+import time
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,8 @@ from edgepack.toolchain.deploy import remote
 from edgepack.toolchain.deploy.agent_session import open_session
 from edgepack.toolchain.deploy.contention import RESPECT, Contention, when_free
 from edgepack.toolchain.deploy.messages import FileAnnounced
-from edgepack.toolchain.errors import AgentError, DeployError, MeasurementError, NetworkError
+from edgepack.toolchain.errors import AgentError, JobGoesOnError, MeasurementError, NetworkError
+from edgepack.toolchain.measure.host_meter import AT_HOST, meter_elsewhere
 from edgepack.toolchain.measure.messages import (
     JobAcknowledged,
     JobCancelled,
@@ -31,9 +33,10 @@ from edgepack.toolchain.measure.messages import (
 from edgepack.toolchain.progress import silent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from edgepack.toolchain.deploy.agent_session import AgentSession
+    from edgepack.toolchain.deploy.connection import Cancellation
     from edgepack.toolchain.deploy.inventory import Device, Lab
     from edgepack.toolchain.packaging.manifest import Manifest
     from edgepack.toolchain.progress import Report
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 MAX_RECORD_BYTES = 256 << 20
 # Latency settles within seconds on most devices; the agent goes on for longer where it does not.
 _USUAL_WARMUP_S = 1.0
+_BETWEEN_TRIES_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -130,8 +134,8 @@ def start_job(
     """Start a benchmark of an installed package and return its job id.
 
     Raises:
-        MeasurementError: The device has another version of the package, or none; or its power meter is not
-            cabled to the device itself.
+        MeasurementError: The device has another version of the package, or none; or the host's power meter is
+            asked for, and lab.toml names none.
         AgentError: The device is busy, or cannot run the benchmark.
     """
     request = request or Request()
@@ -169,17 +173,14 @@ def spec_fields(spec: BenchSpec, device: Device) -> dict[str, Any]:
     """Return the `spec` of a request: with the power sensor that lab.toml names for the device.
 
     Raises:
-        MeasurementError: That sensor is not one that the device itself can read.
+        MeasurementError: The host's power meter is asked for, and lab.toml names none.
     """
     fields = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(spec).items()}
+    if meter_elsewhere(device, spec.power):
+        return {**fields, "power": AT_HOST}
     power = device.power
-    if power is None or spec.power not in ("auto", power.sensor):
+    if power is None or power.at != "device" or spec.power not in ("auto", power.sensor):
         return fields
-    if power.at == "host":
-        message = f"{device.name}: the power meter '{power.sensor}' is cabled to the host (at = \"host\"),"
-        message += " which this version cannot read yet."
-        remedy = "Measure without it (--power none), or cable it to the device."
-        raise MeasurementError(message, remedy=remedy)
     return {**fields, "power": power.sensor, "power_settings": dict(power.settings)}
 
 
@@ -188,13 +189,63 @@ def wait_for_job(session: AgentSession, job_id: str, spec: BenchSpec, *, report:
 
     Raises:
         AgentError: The job failed, was cancelled or is lost.
-        DeployError: The link failed; the job goes on, and its record can be brought home later.
+        JobGoesOnError: The link failed; the job goes on, and its record can be brought home later.
     """
     silence_s = spec.max_seconds + spec.warmup_min_seconds + session.device.answer_timeout_s
     try:
         await_end(session, job_id, silence_s=silence_s, report=report)
     except NetworkError as err:
         raise _goes_on(session.device, job_id, err) from err
+
+
+@contextmanager
+def finished_job(
+    session: AgentSession,
+    job_id: str,
+    spec: BenchSpec,
+    lab: Lab,
+    *,
+    patience_s: float,
+    report: Report,
+    cancellation: Cancellation,
+) -> Iterator[AgentSession]:
+    """Wait until a job has finished, over new links where one fails; yield the session that works then.
+
+    Args:
+        session: The device's agent.
+        job_id: The job.
+        spec: What it measures.
+        lab: The inventory that the device is part of.
+        patience_s: For how long a new link is tried, each time that one fails; 0 for not at all.
+        report: Is told of progress.
+        cancellation: Ends the waiting from another thread.
+
+    Raises as `wait_for_job`.
+    """
+    with ExitStack() as stack:
+        while True:
+            try:
+                wait_for_job(session, job_id, spec, report=report)
+                break
+            except JobGoesOnError as err:
+                session = _again(stack, session.device, lab, err, patience_s, cancellation)
+        yield session
+
+
+def _again(
+    stack: ExitStack,
+    device: Device,
+    lab: Lab,
+    lost: JobGoesOnError,
+    patience_s: float,
+    cancellation: Cancellation,
+) -> AgentSession:
+    deadline_s = time.monotonic() + patience_s
+    while time.monotonic() < deadline_s and not cancellation.cancelled:
+        with suppress(NetworkError):
+            return stack.enter_context(open_session(device, lab, cancellation=cancellation))
+        cancellation.wait(_BETWEEN_TRIES_S)
+    raise lost
 
 
 def await_end(session: AgentSession, job_id: str, *, silence_s: float, report: Report = silent) -> None:
@@ -212,11 +263,11 @@ def job_failure(device: str, code: str, message: str, remedy: str) -> AgentError
     return AgentError(f"{device}: {message}", remedy=remedy, code=code)
 
 
-def _goes_on(device: Device, job_id: str, cause: NetworkError) -> DeployError:
+def _goes_on(device: Device, job_id: str, cause: NetworkError) -> JobGoesOnError:
     """Return an error that is no `NetworkError`: another try would meet the job that goes on."""
     message = f"{cause.message.rstrip('.')}. The benchmark {job_id} goes on on {device.name}."
     remedy = f"Bring its record home later: edgepack collect --device {device.name} --wait"
-    return DeployError(message, remedy=remedy)
+    return JobGoesOnError(message, remedy=remedy)
 
 
 def list_jobs(session: AgentSession) -> list[JobSummary]:

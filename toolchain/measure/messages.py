@@ -5,7 +5,7 @@ The record of a job itself is checked where results are made (`results/job_recor
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -82,6 +82,33 @@ class JobAcknowledged(Message):
     """The answer to `jobs.ack`."""
 
     job_id: JobId
+
+
+class ClockRead(Message):
+    """The answer to `clock`: CLOCK_MONOTONIC and Unix time of the agent's machine."""
+
+    clock_ns: Count
+    unix_ns: Count
+
+
+class MeterStarted(Message):
+    """The answer to `meter.start`.
+
+    Attributes:
+        name: The sensor's name, such as "ppk2".
+        driver: What it is read through.
+        covers: What it covers, and what it does not see.
+    """
+
+    name: Text
+    driver: Text
+    covers: Text
+
+
+class MeterEnergy(Message):
+    """The answer to `meter.energy`: one POWER value a span, checked where the record is made."""
+
+    power: Annotated[list[dict[str, Any]], Field(max_length=64)]
 
 
 class JobCancelled(Message):

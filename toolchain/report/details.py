@@ -146,7 +146,16 @@ def power_source(record: RunRecord) -> str:
     if isinstance(sensor, Unavailable):
         return f"unavailable: {sensor.unavailable.rstrip('.')}"
     via = "" if sensor.name.startswith(sensor.driver) else f" through {sensor.driver}"
-    return f"{sensor.name}{via}, covers {sensor.covers}"
+    cabled = "" if sensor.at == "device" else f", cabled to {_machine(sensor.at)}"
+    return f"{sensor.name}{via}{cabled}, covers {sensor.covers}"
+
+
+def _machine(at: str) -> str:
+    return "the host" if at == "host" else f"the gateway {at}"
+
+
+def _machine(at: str) -> str:
+    return "the host" if at == "host" else f"the gateway {at}"
 
 
 def _method(record: RunRecord) -> str:

@@ -69,7 +69,7 @@ class BenchSpec(Checked):
         governor: Frequency governor to set for the length of the benchmark; None to leave it.
         cool_to_c: Temperature to cool down to after a throttled window; None for that of the start plus 2 °C.
         cool_timeout_seconds: How long to wait for it.
-        power: "auto", "none", or the name of a sensor.
+        power: "auto", "none", the name of a sensor, or "host": a meter that another machine read.
     """
 
     batches: Annotated[list[Positive], Field(min_length=1, max_length=MAX_CONFIGURATIONS)]
@@ -157,11 +157,13 @@ class PowerSensorInfo(Checked):
         name: Such as "hwmon:ina226".
         driver: What it was read through.
         covers: What its rail covers, and what it does not see.
+        at: What it is cabled to: "device", "host" (the machine that edgepack ran on), or a gateway's name.
     """
 
     name: Text
     driver: Text
     covers: Text
+    at: Text = "device"
 
 
 class Control(Checked):

@@ -124,6 +124,8 @@ class PowerReading(Checked):
         resolution_w: Smallest step of a sample; None where unknown.
         interval_ns: Median time between two samples.
         trace: For plots; None where none was kept.
+        clock_uncertainty_ns: Of a meter that another machine reads: the most by which the window's edges are
+            wrong on its clock; part of `uncertainty_j`. None where the device reads its own sensor.
     """
 
     sensor: Text
@@ -140,16 +142,33 @@ class PowerReading(Checked):
     resolution_w: NotNegative | None = None
     interval_ns: Count
     trace: PowerTrace | None = None
+    clock_uncertainty_ns: Count | None = None
 
 
 Power = PowerReading | Unavailable
 
 
+class IdleSpan(Checked):
+    """When nothing ran."""
+
+    start_clock_ns: Count
+    duration_ns: Annotated[int, Field(ge=1, le=(1 << 63) - 1)]
+
+
 class IdlePower(Checked):
-    """Power while the model was loaded and nothing ran, before the first window and after the last."""
+    """Power while the model was loaded and nothing ran, before the first window and after the last.
+
+    Attributes:
+        before: Power before.
+        after: Power after.
+        before_span: When that was; None on records of earlier versions.
+        after_span: The same after.
+    """
 
     before: Power
     after: Power
+    before_span: IdleSpan | None = None
+    after_span: IdleSpan | None = None
 
 
 class Window(Checked):
