@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgepack.targets.errors import EdgepackError
 from edgepack.targets.registry import find_target
 from edgepack.toolchain.deploy import known_hosts, remote
 from edgepack.toolchain.deploy.agent_session import open_session
-from edgepack.toolchain.deploy.health import Check, examine
+from edgepack.toolchain.deploy.health import Check, MeterCheck, examine
 from edgepack.toolchain.deploy.inventory import LAB_NAME, Device, Lab, find_lab, load_lab, make_device
 from edgepack.toolchain.deploy.inventory_edit import add_device as append_device
 from edgepack.toolchain.deploy.inventory_edit import remove_device as cut_device
 from edgepack.toolchain.errors import HostKeyError
+from edgepack.toolchain.measure.host_meter import recorded_meter
 
 if TYPE_CHECKING:
     from edgepack.toolchain.deploy.connection import Cancellation
@@ -147,6 +149,7 @@ def check_device(device: Device, lab: Lab, cancellation: Cancellation) -> Check:
         NetworkError: The device does not answer.
         DeployError: It refused the login, or has no Python.
     """
+    meter = _check_meter(device, lab, cancellation)
     with open_session(device, lab, cancellation=cancellation) as session:
         facts, now = remote.probe(session), time.time_ns()
         findings = examine(
@@ -155,6 +158,19 @@ def check_device(device: Device, lab: Lab, cancellation: Cancellation) -> Check:
             target=find_target(device.target) if device.target else None,
             signers=remote.allowed_signers(session),
             host_unix_ns=now,
+            meter=meter,
         )
         installed = tuple(f"{each.name} {each.package_id[:12]}" for each in remote.installed(session))
-        return Check(device.name, facts, installed, findings)
+        return Check(device.name, facts, installed, findings, meter)
+
+
+def _check_meter(device: Device, lab: Lab, cancellation: Cancellation) -> MeterCheck | None:
+    """Open a device's power meter where it is cabled to another machine; None where it is not."""
+    if device.power is None or device.power.at == "device":
+        return None
+    sensor, at = device.power.sensor, device.power.at
+    try:
+        with recorded_meter(device, lab, "auto", cancellation) as meter:
+            return MeterCheck(sensor, at, meter.about.covers if meter else None)
+    except EdgepackError as err:
+        return MeterCheck(sensor, at, reason=err.message.rstrip("."), remedy=err.remedy)

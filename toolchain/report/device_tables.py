@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgepack.toolchain.deploy.facts import Facts, PowerSensorFacts
-    from edgepack.toolchain.deploy.health import Check, Finding
+    from edgepack.toolchain.deploy.health import Check, Finding, MeterCheck
     from edgepack.toolchain.deploy.inventory import Device
 
 _UNKNOWN = "—"
@@ -49,6 +49,8 @@ def check_card(check: Check) -> Table:
         card.add_row(name, value or _UNKNOWN)
     for sensor in facts.power_sensors or ():
         card.add_row("power sensor", _sensor(sensor))
+    if check.meter:
+        card.add_row("power meter", _meter(check.meter))
     card.add_row("installed", ", ".join(check.installed) or "nothing")
     for finding in check.findings:
         card.add_row(*_finding(finding))
@@ -91,6 +93,12 @@ def _sensor(sensor: PowerSensorFacts) -> Text:
             f"{name}{covers} ", (f"cannot be read: {sensor.reason or 'no reason given'}", "yellow")
         )
     return Text(f"{name}{covers}")
+
+
+def _meter(meter: MeterCheck) -> Text:
+    """Return what a meter at another machine covers; why it cannot be read is among the findings."""
+    name = f"{meter.sensor}, cabled to {'this machine' if meter.at == 'host' else meter.at}"
+    return Text.assemble(f"{name}: ", meter.covers or ("cannot be read", "yellow"))
 
 
 def _finding(finding: Finding) -> tuple[Text, str]:
