@@ -98,9 +98,7 @@ def test_energy_is_that_of_known_watts(
 ) -> None:
     """From the kernel's sensor to the record: 5 W for as long as a window lasts."""
     pi.set_power(5.0)
-    run = workplace.bench(
-        packages["int8"], NAME, "--power", "hwmon:ina226", "--windows", "2", "--no-accuracy"
-    )
+    run = workplace.bench(packages["int8"], NAME, *_ENERGY, "--windows", "2", "--min-seconds", "4")
     assert run["emulated"] and (run["target"], run["runtime"]["kind"]) == ("rpi4", "litert")
     [configuration] = run["configurations"]
     for window in configuration["windows"]:
