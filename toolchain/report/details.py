@@ -154,10 +154,6 @@ def _machine(at: str) -> str:
     return "the host" if at == "host" else f"the gateway {at}"
 
 
-def _machine(at: str) -> str:
-    return "the host" if at == "host" else f"the gateway {at}"
-
-
 def _method(record: RunRecord) -> str:
     spec = record.spec
     plural = "s" if spec.windows > 1 else ""
