@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from edgepack.converters.graph import Tensor
 
 
+_ACTIVATIONS: dict[str, tuple[float | None, float | None]] = {
+    "NONE": (None, None), "RELU": (0.0, None), "RELU6": (0.0, 6.0),
+    "RELU_0_TO_1": (0.0, 1.0), "RELU_N1_TO_1": (-1.0, 1.0),
+}  # fmt: skip
+"""The bounds of fused activations, in real numbers."""
+
+
 class Multiplier(NamedTuple):
     """A real factor as `multiplier * 2^(shift - 31)`.
 
@@ -81,20 +88,39 @@ def activation_range(activation: str, output: Tensor) -> tuple[int, int]:
     Source: TFLite kernels/kernel_util.cc, CalculateActivationRangeQuantized: in single precision.
     """
     limits = np.iinfo(output.dtype)
-    real = {
-        "NONE": (None, None), "RELU": (0.0, None), "RELU6": (0.0, 6.0),
-        "RELU_0_TO_1": (0.0, 1.0), "RELU_N1_TO_1": (-1.0, 1.0),
-    }  # fmt: skip
-    if activation not in real:
+    if activation not in _ACTIVATIONS:
         msg = f"Tensor '{output.name}': a fused activation {activation}, which has no integer form."
         raise ConversionError(
             msg, remedy="Train the model with RELU or RELU6, or with a separate activation."
         )
     scale, zero_point = scale_of(output)
-    low, high = (None if edge is None else _quantize(edge, scale, zero_point) for edge in real[activation])
+    low, high = (
+        None if edge is None else _quantize(edge, scale, zero_point) for edge in _ACTIVATIONS[activation]
+    )
     return max(limits.min, limits.min if low is None else low), min(
         limits.max, limits.max if high is None else high
     )
+
+
+def real_activation_range(activation: str, dtype: str) -> tuple[float, float]:
+    """Return the smallest and largest output of a fused activation where numbers are not quantized.
+
+    Args:
+        activation: "NONE", "RELU", "RELU6", "RELU_0_TO_1" or "RELU_N1_TO_1".
+        dtype: "float32" or "int32"; without a bound, the edge of the type.
+
+    Raises:
+        ConversionError: Another activation.
+
+    Source: TFLite kernels/kernel_util.h, CalculateActivationRange.
+    """
+    if activation not in _ACTIVATIONS:
+        msg = f"A fused activation {activation}, which has no kernel in C."
+        raise ConversionError(msg, remedy="Use a separate activation operator, or RELU or RELU6.")
+    limits = np.finfo(np.float32) if dtype == "float32" else np.iinfo(dtype)
+    number = float if dtype == "float32" else int
+    low, high = _ACTIVATIONS[activation]
+    return number(limits.min if low is None else low), number(limits.max if high is None else high)
 
 
 def scale_of(tensor: Tensor) -> tuple[np.float32, int]:

@@ -16,6 +16,144 @@ typedef struct {
 
 void ep_lookup_8(const ep_lookup *op, const void *input, void *output);
 
+/* How two inputs are spread over an output: four nested loops, outermost first, and what each input steps by
+ * in them, in elements: 0 where it is repeated. */
+typedef struct {
+  int32_t size_0, size_1, size_2, size_3;
+  int32_t first_0, first_1, first_2, first_3;
+  int32_t second_0, second_1, second_2, second_3;
+} ep_broadcast;
+
+/* Runs the body once for each element of the output, in order, with `x` and `y` the elements of the inputs. */
+#define EP_FOR_EACH_PAIR(loops, type, input_1, input_2, body)                                          \
+  for (int32_t i0 = 0; i0 < (loops)->size_0; ++i0) {                                                   \
+    for (int32_t i1 = 0; i1 < (loops)->size_1; ++i1) {                                                 \
+      for (int32_t i2 = 0; i2 < (loops)->size_2; ++i2) {                                               \
+        int32_t at_1 = i0 * (loops)->first_0 + i1 * (loops)->first_1 + i2 * (loops)->first_2;          \
+        int32_t at_2 = i0 * (loops)->second_0 + i1 * (loops)->second_1 + i2 * (loops)->second_2;       \
+        for (int32_t i3 = 0; i3 < (loops)->size_3; ++i3) {                                             \
+          const type x = (input_1)[at_1], y = (input_2)[at_2];                                         \
+          body                                                                                         \
+          at_1 += (loops)->first_3;                                                                    \
+          at_2 += (loops)->second_3;                                                                   \
+        }                                                                                              \
+      }                                                                                                \
+    }                                                                                                  \
+  }
+
+/* ADD and SUB with broadcasting, int8 and int16; the members behind the loops are those of ep_add. */
+typedef struct {
+  ep_broadcast loops;
+  int32_t left_shift;
+  int32_t offset_1, multiplier_1, shift_1;
+  int32_t offset_2, multiplier_2, shift_2;
+  int32_t output_offset, output_multiplier, output_shift;
+  int32_t activation_min, activation_max;
+} ep_add_broadcast;
+
+/* MUL, int8 and int16. */
+typedef struct {
+  ep_broadcast loops;
+  int32_t offset_1, offset_2;
+  int32_t output_offset, output_multiplier, output_shift;
+  int32_t activation_min, activation_max;
+} ep_mul;
+
+/* ADD, SUB and MUL of numbers that are not quantized. */
+typedef struct {
+  ep_broadcast loops;
+  float activation_min, activation_max;
+} ep_binary_f32;
+
+typedef struct {
+  ep_broadcast loops;
+  int32_t activation_min, activation_max;
+} ep_binary_s32;
+
+/* Orders of two numbers; a comparison is the set of those for which it is true. */
+enum { EP_LESS = 1, EP_EQUAL = 2, EP_GREATER = 4, EP_UNORDERED = 8 };
+
+/* EQUAL, NOT_EQUAL, GREATER, GREATER_EQUAL, LESS and LESS_EQUAL; outputs are 0 or 1. */
+typedef struct {
+  ep_broadcast loops;
+  int32_t relation;
+} ep_compare;
+
+typedef struct {
+  ep_broadcast loops;
+  int32_t relation;
+  int32_t left_shift;
+  int32_t offset_1, multiplier_1, shift_1;
+  int32_t offset_2, multiplier_2, shift_2;
+} ep_compare_scaled;
+
+/* PRELU, int8: one factor for inputs from zero, one for products of those below and their slopes. */
+typedef struct {
+  ep_broadcast loops;
+  int32_t input_offset, slope_offset, output_offset;
+  int32_t multiplier_above, shift_above;
+  int32_t multiplier_below, shift_below;
+} ep_prelu;
+
+/* The output may be an input that is not repeated. */
+void ep_add_broadcast_s8(const ep_add_broadcast *op, const int8_t *input_1, const int8_t *input_2, int8_t *output);
+void ep_add_broadcast_s16(const ep_add_broadcast *op, const int16_t *input_1, const int16_t *input_2, int16_t *output);
+void ep_sub_broadcast_s8(const ep_add_broadcast *op, const int8_t *input_1, const int8_t *input_2, int8_t *output);
+void ep_sub_broadcast_s16(const ep_add_broadcast *op, const int16_t *input_1, const int16_t *input_2, int16_t *output);
+void ep_mul_s8(const ep_mul *op, const int8_t *input_1, const int8_t *input_2, int8_t *output);
+void ep_mul_s16(const ep_mul *op, const int16_t *input_1, const int16_t *input_2, int16_t *output);
+void ep_add_f32(const ep_binary_f32 *op, const float *input_1, const float *input_2, float *output);
+void ep_add_s32(const ep_binary_s32 *op, const int32_t *input_1, const int32_t *input_2, int32_t *output);
+void ep_sub_f32(const ep_binary_f32 *op, const float *input_1, const float *input_2, float *output);
+void ep_sub_s32(const ep_binary_s32 *op, const int32_t *input_1, const int32_t *input_2, int32_t *output);
+void ep_mul_f32(const ep_binary_f32 *op, const float *input_1, const float *input_2, float *output);
+void ep_mul_s32(const ep_binary_s32 *op, const int32_t *input_1, const int32_t *input_2, int32_t *output);
+void ep_maximum_s8(const ep_broadcast *loops, const int8_t *input_1, const int8_t *input_2, int8_t *output);
+void ep_maximum_s16(const ep_broadcast *loops, const int16_t *input_1, const int16_t *input_2, int16_t *output);
+void ep_maximum_s32(const ep_broadcast *loops, const int32_t *input_1, const int32_t *input_2, int32_t *output);
+void ep_maximum_f32(const ep_broadcast *loops, const float *input_1, const float *input_2, float *output);
+void ep_minimum_s8(const ep_broadcast *loops, const int8_t *input_1, const int8_t *input_2, int8_t *output);
+void ep_minimum_s16(const ep_broadcast *loops, const int16_t *input_1, const int16_t *input_2, int16_t *output);
+void ep_minimum_s32(const ep_broadcast *loops, const int32_t *input_1, const int32_t *input_2, int32_t *output);
+void ep_minimum_f32(const ep_broadcast *loops, const float *input_1, const float *input_2, float *output);
+void ep_compare_u8(const ep_compare *op, const uint8_t *input_1, const uint8_t *input_2, uint8_t *output);
+void ep_compare_s32(const ep_compare *op, const int32_t *input_1, const int32_t *input_2, uint8_t *output);
+void ep_compare_f32(const ep_compare *op, const float *input_1, const float *input_2, uint8_t *output);
+void ep_compare_scaled_s8(const ep_compare_scaled *op, const int8_t *input_1, const int8_t *input_2, uint8_t *output);
+void ep_prelu_s8(const ep_prelu *op, const int8_t *input, const int8_t *slope, int8_t *output);
+void ep_prelu_f32(const ep_broadcast *loops, const float *input, const float *slope, float *output);
+
+/* Reductions: the input is [kept_0][reduced_0][kept_1][reduced_1][kept_2]; the output keeps what its names say. */
+typedef struct {
+  int32_t kept_0, reduced_0, kept_1, reduced_1, kept_2;
+} ep_reduce;
+
+/* MEAN and SUM; input_offset is minus the zero point for each element that is summed. */
+typedef struct {
+  int32_t kept_0, reduced_0, kept_1, reduced_1, kept_2;
+  int32_t input_offset, multiplier, shift, output_offset;
+} ep_sum;
+
+typedef struct {
+  int32_t kept_0, reduced_0, kept_1, reduced_1, kept_2;
+  float divisor; /* 1 for a sum */
+} ep_sum_f32_constants;
+
+/* ARG_MAX and ARG_MIN: the input is [outer][size][inner], the output [outer][inner]. */
+typedef struct {
+  int32_t outer, size, inner;
+} ep_arg_max;
+
+void ep_sum_s8(const ep_sum *op, const int8_t *input, int8_t *output);
+void ep_sum_s16(const ep_sum *op, const int16_t *input, int16_t *output);
+void ep_sum_f32(const ep_sum_f32_constants *op, const float *input, float *output);
+void ep_reduce_max_s8(const ep_reduce *op, const int8_t *input, int8_t *output);
+void ep_reduce_max_f32(const ep_reduce *op, const float *input, float *output);
+void ep_arg_max_s8(const ep_arg_max *op, const int8_t *input, int32_t *output);
+void ep_arg_max_f32(const ep_arg_max *op, const float *input, int32_t *output);
+void ep_arg_min_s8(const ep_arg_max *op, const int8_t *input, int32_t *output);
+void ep_arg_min_f32(const ep_arg_max *op, const float *input, int32_t *output);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,10 @@
+#include "ep_kernels.h"
+
+/* Source: TFLite reference/add.h. */
+void ep_add_f32(const ep_binary_f32 *op, const float *input_1, const float *input_2, float *output) {
+  EP_FOR_EACH_PAIR(&op->loops, float, input_1, input_2, {
+    const float result = x + y;
+    const float raised = result < op->activation_min ? op->activation_min : result;
+    *output++ = op->activation_max < raised ? op->activation_max : raised;
+  })
+}
