@@ -103,6 +103,8 @@ def golden_text(code: GeneratedCode, golden: GoldenBytes) -> str:
     """Return the C file that ties the self test to a model: its arena, its golden input and output."""
     lines = [f'#include "ep_board.h"\n#include "src/{code.name}.h"\n']
     lines.append(f"uint8_t ep_arena[{code.plan.arena_bytes}] __attribute__((aligned(16)));\n")
+    start = f"{code.name}_init(arena);" if code.program.state else "(void)arena;"
+    lines.append(f"void ep_model_start(void *arena) {{ {start} }}\n")
     lines.append(f"void ep_model_invoke(void *arena) {{ {code.name}_invoke(arena); }}\n")
     for kind, values, contents in (
         ("input", code.program.inputs, golden.inputs),

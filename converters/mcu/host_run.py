@@ -22,7 +22,7 @@ _TIMEOUT_S = 300
 def run_on_host(
     code: GeneratedCode, compiler: Compiler, inputs: Sequence[tuple[bytes, ...]], folder: Path
 ) -> list[tuple[bytes, ...]]:
-    """Return the outputs of inferences, run one after the other on one arena.
+    """Return the outputs of inferences, each from the model's first state.
 
     Args:
         code: Code in plain C.

@@ -78,15 +78,13 @@ def sizes_of(elf: Path, name: str, folder: Path) -> Sizes:
 
 def _part(symbol: str, stem: str | None, name: str) -> str:
     if stem == name:
-        if symbol.startswith("op_"):
-            return _constants(symbol)
-        return "model code"
+        return "model code" if symbol.startswith(name) else _constants(symbol)
     if stem is None:
         return "compiler's library"
     if stem in _START or stem.startswith("boot_"):
         return "start-up and self test"
     if stem == "ep_golden":
-        return "model code" if symbol == "ep_model_invoke" else "golden input and output"
+        return "model code" if symbol.startswith("ep_model_") else "golden input and output"
     return "kernels" if stem.startswith("ep_") else "compiler's library"
 
 

@@ -67,14 +67,15 @@ def _readme(code: GeneratedCode) -> str:
     return f"""# {code.name}
 
 A neural network as C99, compiled by edgepack {__version__} for {code.origin.core}.
-It allocates nothing, keeps no state of its own and calls nothing but `memcpy` and `memset`.
+It allocates nothing, keeps everything in the arena that the caller owns, and calls
+nothing but `memcpy` and `memset`.
 
 ```c
 #include "{code.name}.h"
 
 static uint32_t arena[({upper}_ARENA_BYTES + 3) / 4]; /* {code.plan.arena_bytes} bytes */
 
-/* fill {code.name}_input_0(arena), then */
+{_init(code, "")}/* fill {code.name}_input_0(arena), then */
 {code.name}_invoke(arena);
 /* and read {code.name}_output_0(arena) */
 ```
@@ -103,7 +104,7 @@ def _example(code: GeneratedCode) -> str:
 static uint32_t arena[({code.name.upper()}_ARENA_BYTES + 3) / 4];
 
 int main(void) {{
-{_body(code)}
+{_init(code, "  ")}{_body(code)}
   return 0;
 }}
 """
@@ -115,7 +116,9 @@ def _sketch(code: GeneratedCode) -> str:
 
 static uint32_t arena[({code.name.upper()}_ARENA_BYTES + 3) / 4];
 
-void setup() {{ Serial.begin(115200); }}
+void setup() {{
+  Serial.begin(115200);
+{_init(code, "  ")}}}
 
 void loop() {{
   const unsigned long begin = micros();
@@ -123,6 +126,13 @@ void loop() {{
   Serial.println(micros() - begin);
 }}
 """
+
+
+def _init(code: GeneratedCode, indent: str) -> str:
+    """Return the line that sets the state of a model that has one."""
+    return (
+        f"{indent}{code.name}_init(arena); /* once: the state of the model */\n" if code.program.state else ""
+    )
 
 
 def _body(code: GeneratedCode) -> str:

@@ -24,11 +24,11 @@ import sys
 import numpy as np
 from tflite_micro.python.tflite_micro import runtime
 model, given, wanted, arena = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
-interpreter = runtime.Interpreter.from_file(model, arena_size=arena)
 inputs, outputs = (int(number) for number in wanted.split(","))
 data = open(given, "rb").read()
 position = 0
 while position < len(data):
+    interpreter = runtime.Interpreter.from_file(model, arena_size=arena)
     for index in range(inputs):
         details = interpreter.get_input_details(index)
         size = int(np.prod(details["shape"])) * np.dtype(details["dtype"]).itemsize
@@ -50,7 +50,7 @@ def version() -> str | None:
 
 
 def run(model: Path, inputs: Sequence[tuple[bytes, ...]]) -> list[tuple[bytes, ...]]:
-    """Return the outputs of inferences, run one after the other.
+    """Return the outputs of inferences, each on an interpreter of its own.
 
     Args:
         model: The `.tflite`.

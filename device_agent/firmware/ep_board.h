@@ -36,6 +36,7 @@ typedef struct {
 extern uint8_t ep_arena[];
 extern const ep_span ep_golden_inputs[], ep_golden_outputs[];
 extern const uint32_t ep_golden_input_count, ep_golden_output_count;
+void ep_model_start(void *arena); /* sets the state, of a model that has one */
 void ep_model_invoke(void *arena);
 
 /* From the linker script. */

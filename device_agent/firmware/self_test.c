@@ -51,6 +51,7 @@ static uint32_t differing_bytes(void) {
 }
 
 int main(void) {
+  ep_model_start(ep_arena);
   for (uint32_t i = 0; i < ep_golden_input_count; ++i) {
     memcpy(ep_arena + ep_golden_inputs[i].offset, ep_golden_inputs[i].bytes, ep_golden_inputs[i].size);
   }
