@@ -154,6 +154,77 @@ void ep_arg_max_f32(const ep_arg_max *op, const float *input, int32_t *output);
 void ep_arg_min_s8(const ep_arg_max *op, const int8_t *input, int32_t *output);
 void ep_arg_min_f32(const ep_arg_max *op, const float *input, int32_t *output);
 
+/* Functions of one float32; low and high are the bounds of RELU and its kin, low the slope of LEAKY_RELU. */
+typedef struct {
+  int32_t size;
+  float low, high;
+} ep_real;
+
+/* QUANTIZE and DEQUANTIZE: real = scale * (stored - zero_point). */
+typedef struct {
+  int32_t size;
+  float scale;
+  int32_t zero_point;
+} ep_quantize;
+
+/* QUANTIZE from one quantization to another; input_offset is minus the input's zero point. */
+typedef struct {
+  int32_t size;
+  int32_t input_offset, multiplier, shift, output_offset;
+} ep_rescale;
+
+enum { EP_BOOL, EP_INT8, EP_UINT8, EP_INT16, EP_INT32, EP_FLOAT32 };
+
+typedef struct {
+  int32_t size;
+  int32_t from, to;
+} ep_cast_constants;
+
+/* SELECT and SELECT_V2: what the condition steps by, and the loops of the other two operands. */
+typedef struct {
+  ep_broadcast loops;
+  int32_t condition_0, condition_1, condition_2, condition_3;
+} ep_select;
+
+/* L2_NORMALIZATION over the last dimension. */
+typedef struct {
+  int32_t rows, depth;
+  int32_t input_offset;
+} ep_l2_normalization;
+
+void ep_abs_f32(const ep_real *op, const float *input, float *output);
+void ep_neg_f32(const ep_real *op, const float *input, float *output);
+void ep_relu_f32(const ep_real *op, const float *input, float *output);
+void ep_leaky_relu_f32(const ep_real *op, const float *input, float *output);
+void ep_hard_swish_f32(const ep_real *op, const float *input, float *output);
+void ep_sqrt_f32(const ep_real *op, const float *input, float *output);
+void ep_rsqrt_f32(const ep_real *op, const float *input, float *output);
+void ep_exp_f32(const ep_real *op, const float *input, float *output);
+void ep_log_f32(const ep_real *op, const float *input, float *output);
+void ep_tanh_f32(const ep_real *op, const float *input, float *output);
+void ep_elu_f32(const ep_real *op, const float *input, float *output);
+void ep_logistic_f32(const ep_real *op, const float *input, float *output);
+void ep_quantize_f32_s8(const ep_quantize *op, const float *input, int8_t *output);
+void ep_quantize_f32_s16(const ep_quantize *op, const float *input, int16_t *output);
+void ep_dequantize_s8_f32(const ep_quantize *op, const int8_t *input, float *output);
+void ep_dequantize_u8_f32(const ep_quantize *op, const uint8_t *input, float *output);
+void ep_dequantize_s16_f32(const ep_quantize *op, const int16_t *input, float *output);
+void ep_requantize_s8_s16(const ep_rescale *op, const int8_t *input, int16_t *output);
+void ep_requantize_s16_s8(const ep_rescale *op, const int16_t *input, int8_t *output);
+void ep_requantize_s16_s16(const ep_rescale *op, const int16_t *input, int16_t *output);
+void ep_requantize_s8_s32(const ep_rescale *op, const int8_t *input, int32_t *output);
+void ep_requantize_s16_s32(const ep_rescale *op, const int16_t *input, int32_t *output);
+void ep_requantize_s32_s8(const ep_rescale *op, const int32_t *input, int8_t *output);
+void ep_requantize_s32_s16(const ep_rescale *op, const int32_t *input, int16_t *output);
+void ep_cast(const ep_cast_constants *op, const void *input, void *output);
+void ep_select_8(const ep_select *op, const uint8_t *condition, const void *input_1, const void *input_2, void *output);
+void ep_select_16(const ep_select *op, const uint8_t *condition, const void *input_1, const void *input_2, void *output);
+void ep_select_32(const ep_select *op, const uint8_t *condition, const void *input_1, const void *input_2, void *output);
+void ep_logical_and(const ep_broadcast *loops, const uint8_t *input_1, const uint8_t *input_2, uint8_t *output);
+void ep_logical_or(const ep_broadcast *loops, const uint8_t *input_1, const uint8_t *input_2, uint8_t *output);
+void ep_l2_normalization_s8(const ep_l2_normalization *op, const int8_t *input, int8_t *output);
+void ep_l2_normalization_f32(const ep_l2_normalization *op, const float *input, float *output);
+
 #ifdef __cplusplus
 }
 #endif

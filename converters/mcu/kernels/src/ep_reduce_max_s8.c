@@ -1,0 +1,20 @@
+#include "ep_kernels.h"
+
+/* Source: TFLite reference/reduce.h, ReduceGeneric. */
+void ep_reduce_max_s8(const ep_reduce *op, const int8_t *input, int8_t *output) {
+  for (int32_t k0 = 0; k0 < op->kept_0; ++k0) {
+    for (int32_t k1 = 0; k1 < op->kept_1; ++k1) {
+      for (int32_t k2 = 0; k2 < op->kept_2; ++k2) {
+        int8_t largest = INT8_MIN;
+        for (int32_t r0 = 0; r0 < op->reduced_0; ++r0) {
+          const int32_t row = ((k0 * op->reduced_0 + r0) * op->kept_1 + k1) * op->reduced_1;
+          for (int32_t r1 = 0; r1 < op->reduced_1; ++r1) {
+            const int8_t value = input[(row + r1) * op->kept_2 + k2];
+            largest = value > largest ? value : largest;
+          }
+        }
+        *output++ = largest;
+      }
+    }
+  }
+}
