@@ -97,3 +97,11 @@ def test_a_sensor_that_was_named_must_be_there(registry: dict[str, Any]) -> None
     registry["answer"] = AgentError("bad_request", "no such setting", "")
     with pytest.raises(AgentError, match="no such setting"):
         open_meter({"power": "auto", "power_settings": {"x": 1}})
+
+
+def test_a_meter_of_another_machine_leaves_room_and_a_reason() -> None:
+    with open_meter({"power": "host", "power_settings": {}}) as meter:
+        assert meter.measures, "idle times are taken too"
+        meter.begin()
+        assert meter.end() == meter.about
+        assert "not cabled to the device" in meter.about["unavailable"]

@@ -9,7 +9,7 @@ import pytest
 
 from edgepack.device_agent import children, state, throttle, windows
 from edgepack.device_agent.conversation import Conversation
-from edgepack.device_agent.meter import Meter
+from edgepack.device_agent.meter import Meter, open_meter
 from edgepack.device_agent.runtimes import Runtime
 from edgepack.device_agent.state import StateReader
 from edgepack.device_agent.sysfs import Sources
@@ -142,6 +142,19 @@ def test_power_covers_the_window_and_hardly_more(board: Board, measure: Measure)
     assert all(300_000_000 <= end - begin < 600_000_000 for begin, end in (before, after))
     assert before[1] < spans[0][0]
     assert after[0] > spans[-1][1]
+
+
+def test_idle_times_are_told_for_a_meter_elsewhere(measure: Measure) -> None:
+    raw = measure(open_meter({"power": "host", "power_settings": {}}), min_seconds=0.2, windows=2)
+    found = ConfigurationSamples.model_validate(raw)
+    assert found.idle is not None
+    before, after = found.idle.before_span, found.idle.after_span
+    first, last = found.windows[0], found.windows[-1]
+    for span in (before, after):
+        assert 200_000_000 <= span.duration_ns < 400_000_000
+    assert before.start_clock_ns + before.duration_ns < first.start_clock_ns
+    assert after.start_clock_ns > last.start_clock_ns + last.window_ns
+    assert all("not cabled to the device" in window.power.unavailable for window in found.windows)
 
 
 def test_without_a_sensor_there_is_no_idle_power(measure: Measure) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from edgepack.targets.registry import find_target
 from edgepack.toolchain.deploy.facts import Facts
-from edgepack.toolchain.deploy.health import Check, Finding, examine
+from edgepack.toolchain.deploy.health import Check, Finding, MeterCheck, examine
 from tests.toolchain.records import facts
 
 NOW_NS = 1_790_000_000_000_000_000
@@ -89,3 +89,17 @@ def test_a_check_as_json_values() -> None:
     assert document["findings"] == [{"level": "warning", "what": "a", "remedy": "b"}]
     assert document["facts"]["machine"] == "aarch64"
     assert document["installed"] == ["fashion 0123"]
+
+
+def test_a_meter_at_another_machine_stands_for_the_devices_own_sensors() -> None:
+    parsed = Facts.model_validate(facts(governor="performance", power_sensors=[]))
+
+    def found(meter: MeterCheck) -> tuple[Finding, ...]:
+        return examine(
+            parsed, name="pi", target=None, signers="ann ssh-ed25519 AAAA", host_unix_ns=NOW_NS, meter=meter
+        )
+
+    assert found(MeterCheck("ppk2", "host", "what it supplies")) == ()
+    (finding,) = found(MeterCheck("ppk2", "desk", reason="no such file", remedy="Plug it in."))
+    assert finding.what == "its power meter ppk2 (at desk) cannot be read: no such file"
+    assert finding.remedy == "Plug it in."

@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 
 from edgepack.toolchain.deploy.facts import Facts
-from edgepack.toolchain.deploy.health import Check, Finding
+from edgepack.toolchain.deploy.health import Check, Finding, MeterCheck
 from edgepack.toolchain.deploy.inventory import Device
 from edgepack.toolchain.report.device_tables import check_card, device_table
 from tests.toolchain.records import facts
@@ -54,3 +54,16 @@ def test_a_device_that_lacks_something_is_not_ready() -> None:
     assert "no ssh-keygen (install it)" in text and "hot (cool it)" in text
     assert "ready" not in text
     assert "ready" in card(Finding("warning", "hot", "cool it"))
+
+
+def test_a_card_shows_a_meter_at_another_machine() -> None:
+    parsed = Facts.model_validate(facts())
+
+    def meter_row(meter: MeterCheck) -> str:
+        text = shown(check_card(Check("pi", parsed, (), (), meter)))
+        return next(line for line in text.splitlines() if line.startswith("power meter"))
+
+    assert "ppk2, cabled to this machine: what it supplies" in meter_row(
+        MeterCheck("ppk2", "host", "what it supplies")
+    )
+    assert "ppk2, cabled to desk: cannot be read" in meter_row(MeterCheck("ppk2", "desk", reason="no port"))
