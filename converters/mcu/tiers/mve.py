@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from edgepack.converters.mcu.program import Call
 
 _VECTOR = 16
-_POINTER_BYTES = 4
 _EVEN_THEN_ODD = (0, 2, 4, 6, 1, 3, 5, 7)
 """Channels in the lanes of two vectors of 32 bits that VQMOVNB and VQMOVNT join."""
-_DEPTHWISE_LANES = np.array([[0, 4, 8, 12], [2, 6, 10, 14], [1, 5, 9, 13], [3, 7, 11, 15]])
-"""Channels in the lanes of four vectors of 32 bits: what VMULLB, VMULLT, VMOVLB and VMOVLT leave."""
+_SIDE = 4
+"""Rows and columns of a depthwise kernel that one vector holds."""
+_COLUMN_BYTES = _VECTOR * _SIDE
 
 
 def specialize(call: Call) -> Call:
@@ -115,6 +115,31 @@ def _convolution(call: Call) -> Call | None:
     )
 
 
+def _depthwise(call: Call) -> Call | None:
+    size = _window(call)
+    channels, height, width = size["output_channels"], size["kernel_height"], size["kernel_width"]
+    taps = _table(call, "weights").reshape(height, width, channels)
+    rows = _factors(call, taps.reshape(-1, channels).T)
+    if rows is None or channels % 4 or channels != size["input_channels"] or max(height, width) > _SIDE:
+        return None
+    square = np.pad(taps.transpose(2, 1, 0), ((0, 0), (0, _SIDE - width), (0, _SIDE - height)))
+    factors = rows.reshape(-1, 4, 3).swapaxes(1, 2)
+    columns = (size["output_width"] - 1) * size["stride_width"] + (width - 1) * size["dilation_width"] + 1
+    behind = (_SIDE - width) * size["dilation_width"]
+    return replace(
+        call,
+        kernel="ep_depthwise_conv_2d_s8__mve",
+        struct="ep_depthwise_vectors",
+        constants={
+            "window": call.constants["window"],
+            "weights": _stream(square.reshape(-1, 4 * _VECTOR), _bytes_of(factors)),
+            "columns": columns,
+            **_ends(call),
+        },
+        scratch_bytes=_VECTOR + (columns + behind) * _COLUMN_BYTES,
+    )
+
+
 def _ends(call: Call) -> dict[str, int]:
     """Return what the kernels of windows take beside weights."""
     keep = ("output_offset", "activation_min", "activation_max")
@@ -152,7 +177,45 @@ def _fully_connected(call: Call) -> Call | None:
     )
 
 
+def _average_pool(call: Call) -> Call | None:
+    size = _window(call)
+    small = size["kernel_height"] * size["kernel_width"] <= _LARGEST_WINDOW
+    return replace(call, kernel="ep_average_pool_2d_s8__mve") if small else None
+
+
+def _add(call: Call) -> Call | None:
+    """Return the call where one input's factor is exactly 1/2, as TFLite gives it to the larger scale."""
+    numbers = {key: value for key, value in call.constants.items() if isinstance(value, int)}
+    half = [(numbers[f"multiplier_{i}"], numbers[f"shift_{i}"]) == (1 << 30, 0) for i in (1, 2)]
+    first, second = (1, 2) if half[0] else (2, 1)
+    shifts = numbers[f"shift_{second}"], numbers["output_shift"]
+    if not any(half) or max(shifts) >= 0 or numbers["left_shift"] != _ADD_SHIFT:
+        return None
+    return replace(
+        call,
+        kernel="ep_add_s8__mve",
+        struct="ep_add_vectors",
+        constants={
+            "size": numbers["size"],
+            "first_bias": 16 * numbers[f"offset_{first}"],
+            "second_bias": 16 * numbers[f"offset_{second}"],
+            "second_multiplier": numbers[f"multiplier_{second}"],
+            "second_shift": shifts[0],
+            "multiplier": numbers["output_multiplier"],
+            "shift": shifts[1],
+            **{key: numbers[key] for key in ("output_offset", "activation_min", "activation_max")},
+        },
+        inputs=call.inputs if first == 1 else call.inputs[::-1],
+    )
+
+
+_LARGEST_WINDOW = 255
+"""Elements whose sum surely fits 16 bits."""
+_ADD_SHIFT = 20
 _REPLACEMENTS = {
+    "ep_add_s8": _add,
+    "ep_average_pool_2d_s8": _average_pool,
     "ep_conv_2d_s8": _convolution,
+    "ep_depthwise_conv_2d_s8": _depthwise,
     "ep_fully_connected_s8": _fully_connected,
 }

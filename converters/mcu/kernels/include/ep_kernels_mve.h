@@ -44,21 +44,21 @@ typedef struct {
 void ep_fully_connected_s8__mve(const ep_fully_connected_vectors *op, const int8_t *input, int8_t *output,
                                 void *scratch);
 
-/* DEPTHWISE_CONV_2D with as many outputs as inputs; weights: per sixteen channels (padded with zeros) [taps][16]
- * weights, then, for channels (0, 4, 8, 12), (2, 6, 10, 14), (1, 5, 9, 13) and (3, 7, 11, 15), [4] of bias,
- * multiplier, shift. */
+/* DEPTHWISE_CONV_2D with as many outputs as inputs, a multiple of four, and a kernel of up to 4x4; weights: per four
+ * channels [4][4][4] weights (channel, column, row, padded with zeros), then [4] of bias, multiplier, shift. */
 typedef struct {
   ep_window window;
   const uint32_t *weights;
+  int32_t columns; /* of the input, with its padding, that a row of outputs reads */
   int32_t zero_point;
   int32_t output_offset;
   int32_t activation_min, activation_max;
 } ep_depthwise_vectors;
 
-/* scratch: a pointer a tap, then a byte a channel. */
+/* scratch: 16 bytes, and 64 a column and 64 more. */
 void ep_depthwise_conv_2d_s8__mve(const ep_depthwise_vectors *op, const int8_t *input, int8_t *output, void *scratch);
 
-/* ADD where the first input has the larger scale. Biases: the inputs' offsets times 2^19 and 2^20. */
+/* ADD where the first input has the larger scale. Biases: sixteen times the inputs' offsets. */
 typedef struct {
   int32_t size;
   int32_t first_bias, second_bias;
@@ -70,7 +70,7 @@ typedef struct {
 
 void ep_add_s8__mve(const ep_add_vectors *op, const int8_t *first, const int8_t *second, int8_t *output);
 
-/* AVERAGE_POOL_2D. */
+/* AVERAGE_POOL_2D of up to 255 elements. */
 void ep_average_pool_2d_s8__mve(const ep_pool_2d *op, const int8_t *input, int8_t *output);
 
 #ifdef __cplusplus

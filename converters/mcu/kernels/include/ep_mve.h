@@ -17,31 +17,60 @@
 #define EP_VECTOR 16 /* bytes */
 
 /* The second of TFLite's two roundings (README.md, "Rounding"), in place. VRSHL rounds ties up; one less where x is
- * negative makes that away from zero. shift: a vector of -31 to -1. */
-#define EP_ROUND(x, temporary, shift)                          \
-  "vshr.s32 " temporary ", " x ", #31\n\t"                     \
-  "vadd.i32 " x ", " x ", " temporary "\n\t"                   \
-  "vrshl.s32 " x ", " x ", " shift "\n\t"
+ * negative makes that away from zero. shift: -31 to -1, in a register; or, for EP_ROUND_EACH, a vector of them. */
+#define EP_AWAY(x, temporary)                          \
+  "vshr.s32 " temporary ", " x ", #31\n\t"             \
+  "vadd.i32 " x ", " x ", " temporary "\n\t"
+#define EP_ROUND(x, temporary, shift) EP_AWAY(x, temporary) "vrshl.s32 " x ", " shift "\n\t"
+#define EP_ROUND_EACH(x, temporary, shift) EP_AWAY(x, temporary) "vrshl.s32 " x ", " x ", " shift "\n\t"
 
-/* memcpy and memset for short runs, without a call. */
+/* Four channels of two pixels: from accumulators r0, r2, r4, r6 and r8, r10, r12, lr to outputs without their offset
+ * in q0 and q1; r1 points to biases, multipliers and shifts. */
+#define EP_SCALE_8                          \
+  "vmov q0[2], q0[0], r0, r4\n\t"           \
+  "vmov q0[3], q0[1], r2, r6\n\t"           \
+  "vmov q1[2], q1[0], r8, r12\n\t"          \
+  "vmov q1[3], q1[1], r10, lr\n\t"          \
+  "vldrw.u32 q2, [r1], #16\n\t"             \
+  "vldrw.u32 q3, [r1], #16\n\t"             \
+  "vadd.i32 q0, q0, q2\n\t"                 \
+  "vadd.i32 q1, q1, q2\n\t"                 \
+  "vqrdmulh.s32 q0, q0, q3\n\t"             \
+  "vqrdmulh.s32 q1, q1, q3\n\t"             \
+  "vldrw.u32 q3, [r1], #16\n\t"             \
+  EP_ROUND_EACH("q0", "q2", "q3")              \
+  EP_ROUND_EACH("q1", "q2", "q3")
+
+/* Adds the output's offset, clamps to [q6, q7] and stores to r5 and r7. */
+#define EP_STORE_8(offset)                  \
+  "vadd.i32 q0, q0, " offset "\n\t"         \
+  "vadd.i32 q1, q1, " offset "\n\t"         \
+  "vmax.s32 q0, q0, q6\n\t"                 \
+  "vmax.s32 q1, q1, q6\n\t"                 \
+  "vmin.s32 q0, q0, q7\n\t"                 \
+  "vmin.s32 q1, q1, q7\n\t"                 \
+  "vstrb.32 q0, [r5], #4\n\t"               \
+  "vstrb.32 q1, [r7], #4\n\t"
+
+/* memcpy and memset for short runs: a loop whose last turn takes what is left. */
 static inline void ep_copy(int8_t *to, const int8_t *from, int32_t count) {
-  for (; count >= EP_VECTOR; count -= EP_VECTOR, to += EP_VECTOR, from += EP_VECTOR) {
-    vstrbq_s8(to, vldrbq_s8(from));
-  }
-  if (count > 0) {
-    const mve_pred16_t rest = vctp8q((uint32_t)count);
-    vstrbq_p_s8(to, vldrbq_z_s8(from, rest), rest);
-  }
+  __asm__ volatile(
+      "wlstp.8 lr, %2, 1f\n\t"
+      "2: vldrb.u8 q0, [%1], #16\n\t"
+      "vstrb.8 q0, [%0], #16\n\t"
+      "letp lr, 2b\n\t"
+      "1:\n\t"
+      : "+r"(to), "+r"(from) : "r"(count) : "lr", "q0", "memory");
 }
 
 static inline void ep_fill(int8_t *to, int8_t value, int32_t count) {
-  const int8x16_t all = vdupq_n_s8(value);
-  for (; count >= EP_VECTOR; count -= EP_VECTOR, to += EP_VECTOR) {
-    vstrbq_s8(to, all);
-  }
-  if (count > 0) {
-    vstrbq_p_s8(to, all, vctp8q((uint32_t)count));
-  }
+  __asm__ volatile(
+      "vdup.8 q0, %1\n\t"
+      "wlstp.8 lr, %2, 1f\n\t"
+      "2: vstrb.8 q0, [%0], #16\n\t"
+      "letp lr, 2b\n\t"
+      "1:\n\t"
+      : "+r"(to) : "r"(value), "r"(count) : "lr", "q0", "memory");
 }
 
 #endif /* EP_MVE_H */

@@ -51,28 +51,9 @@ EP_ASSEMBLY static const uint32_t *multiply(EP_IN_REGISTER const uint32_t *weigh
       "3:\n\t" MORE MORE
       "subs r3, r3, #1\n\t"
       "bne 3b\n\t"
-      "4: vmov q0[2], q0[0], r0, r4\n\t"
-      "vmov q0[3], q0[1], r2, r6\n\t"
-      "vmov q1[2], q1[0], r8, r12\n\t"
-      "vmov q1[3], q1[1], r10, lr\n\t"
-      "vldrw.u32 q2, [r1], #16\n\t"
-      "vldrw.u32 q3, [r1], #16\n\t"
-      "vadd.i32 q0, q0, q2\n\t"
-      "vadd.i32 q1, q1, q2\n\t"
-      "vqrdmulh.s32 q0, q0, q3\n\t"
-      "vqrdmulh.s32 q1, q1, q3\n\t"
-      "vldrw.u32 q3, [r1], #16\n\t"
-      EP_ROUND("q0", "q2", "q3")
-      EP_ROUND("q1", "q2", "q3")
+      "4:\n\t" EP_SCALE_8
       "ldrd r3, r4, [sp, #12]\n\t"
-      "vadd.i32 q0, q0, r3\n\t"
-      "vadd.i32 q1, q1, r3\n\t"
-      "vmax.s32 q0, q0, q6\n\t"
-      "vmax.s32 q1, q1, q6\n\t"
-      "vmin.s32 q0, q0, q7\n\t"
-      "vmin.s32 q1, q1, q7\n\t"
-      "vstrb.32 q0, [r5], #4\n\t"
-      "vstrb.32 q1, [r7], #4\n\t"
+      EP_STORE_8("r3")
       "cmp r5, r4\n\t"
       "bne 1b\n\t"
       "mov r0, r1\n\t"
@@ -81,22 +62,20 @@ EP_ASSEMBLY static const uint32_t *multiply(EP_IN_REGISTER const uint32_t *weigh
       "pop {r4-r11, pc}\n\t");
 }
 
-/* A row of the kernel that reaches over the input's edge: there lies the zero point. */
-static void gather(const ep_conv_2d_vectors *op, const int8_t *row, int32_t left, int8_t *patch) {
-  const ep_window *const w = &op->window;
-  const int32_t depth = w->input_channels;
-  for (int32_t kx = 0; kx < w->kernel_width; ++kx, patch += depth) {
-    const int32_t x = left + kx * w->dilation_width;
-    if (row == NULL || x < 0 || x >= w->input_width) {
-      ep_fill(patch, (int8_t)op->zero_point, depth);
-    } else {
-      ep_copy(patch, row + x * depth, depth);
-    }
-  }
+/* The taps of a kernel's row or column that lie inside the input. */
+typedef struct {
+  int32_t first, end;
+} span;
+
+static span inside(int32_t start, int32_t taps, int32_t dilation, int32_t size) {
+  const int32_t before = start < 0 ? (dilation - 1 - start) / dilation : 0;
+  const int32_t reach = (size - start + dilation - 1) / dilation;
+  const int32_t end = taps < reach ? taps : reach;
+  return (span){before, end};
 }
 
-/* Returns where the inputs of one output pixel lie in the order of the weights: in place, or copied to `patch`.
- * What lies behind them does not matter, it meets weights of 0. */
+/* Returns where the inputs of one output pixel lie in the order of the weights: in place, or copied to `patch`, with
+ * the zero point where the kernel reaches over the input's edge. What lies behind them meets weights of 0. */
 static const int8_t *load(const ep_conv_2d_vectors *op, const int8_t *input, int32_t pixel, int8_t *patch) {
   const ep_window *const w = &op->window;
   const int32_t depth = w->input_channels, stride = w->input_width * depth;
@@ -105,18 +84,17 @@ static const int8_t *load(const ep_conv_2d_vectors *op, const int8_t *input, int
   if (op->pointwise) {
     return input + top * stride + left * depth;
   }
-  const int32_t run = w->kernel_width * depth;
-  const int whole = w->dilation_width == 1 && left >= 0 && left + w->kernel_width <= w->input_width;
-  int8_t *to = patch;
-  int32_t y = top;
-  for (int32_t ky = 0; ky < w->kernel_height; ++ky, y += w->dilation_height, to += run) {
-    const int8_t *const row = y >= 0 && y < w->input_height ? input + y * stride : NULL;
-    if (row == NULL) {
-      ep_fill(to, (int8_t)op->zero_point, run);
-    } else if (whole) {
-      ep_copy(to, row + left * depth, run);
-    } else {
-      gather(op, row, left, to);
+  const span rows = inside(top, w->kernel_height, w->dilation_height, w->input_height);
+  const span columns = inside(left, w->kernel_width, w->dilation_width, w->input_width);
+  const int32_t taps_inside = (rows.end - rows.first) * (columns.end - columns.first);
+  const int32_t run = w->dilation_width == 1 ? columns.end - columns.first : 1; /* taps side by side */
+  if (taps_inside < w->kernel_height * w->kernel_width) {
+    ep_fill(patch, (int8_t)op->zero_point, op->vectors * EP_VECTOR);
+  }
+  for (int32_t ky = rows.first; ky < rows.end; ++ky) {
+    const int8_t *const row = input + (top + ky * w->dilation_height) * stride;
+    for (int32_t kx = columns.first; kx < columns.end; kx += run) {
+      ep_copy(patch + (ky * w->kernel_width + kx) * depth, row + (left + kx * w->dilation_width) * depth, run * depth);
     }
   }
   return patch;

@@ -67,8 +67,8 @@ EP_ASSEMBLY static const uint32_t *multiply(EP_IN_REGISTER const uint32_t *weigh
       "vadd.i32 q1, q1, q3\n\t"
       "vqrdmulh.s32 q0, q0, r5\n\t"
       "vqrdmulh.s32 q1, q1, r5\n\t"
-      EP_ROUND("q0", "q2", "q6")
-      EP_ROUND("q1", "q2", "q6")
+      EP_ROUND_EACH("q0", "q2", "q6")
+      EP_ROUND_EACH("q1", "q2", "q6")
       "vqmovnb.s32 q0, q0\n\t"
       "vqmovnt.s32 q0, q1\n\t"
       "vqadd.s16 q0, q0, q7\n\t"

@@ -1,0 +1,137 @@
+#include "ep_mve.h"
+
+/* One output takes one VMLADAVA: all taps of a channel lie in one vector, four words of up to four rows each. So
+ * a row of outputs begins with the columns that it reads, transposed: [columns][16 channels][4 rows]. */
+
+#define ROWS 4
+#define COLUMN (EP_VECTOR * ROWS) /* bytes */
+
+/* What the loop below keeps in registers and on its stack. */
+typedef struct {
+  int8_t *first, *second; /* outputs of two pixels */
+  int32_t low, high;
+  uint32_t words[4], other_words[4]; /* where the columns of the two pixels lie, less 4 */
+  int32_t output_offset;
+  int32_t fours; /* blocks of four channels */
+  int32_t pairs; /* of pixels */
+  int32_t words_step, output_step; /* from the end of a pair to the next */
+} pass;
+
+/* One channel of two pixels. */
+#define CHANNEL(first, second)              \
+  "vldrb.u8 q2, [r1], #16\n\t"              \
+  "vldrw.u32 q0, [q4, #4]!\n\t"             \
+  "vmladav.s8 " first ", q0, q2\n\t"        \
+  "vldrw.u32 q1, [q5, #4]!\n\t"             \
+  "vmladav.s8 " second ", q1, q2\n\t"
+
+/* Up to sixteen channels of a row's pixels, two by two. */
+EP_ASSEMBLY static void multiply(EP_IN_REGISTER const uint32_t *weights, EP_IN_REGISTER const pass *p) {
+  __asm__ volatile(
+      "push {r4-r11, lr}\n\t"
+      "vpush {d8-d15}\n\t"
+      "ldm r1!, {r2-r5}\n\t"
+      "mov r7, r3\n\t"
+      "vdup.32 q6, r4\n\t"
+      "vdup.32 q7, r5\n\t"
+      "mov r5, r2\n\t"
+      "vldrw.u32 q4, [r1], #16\n\t"
+      "vldrw.u32 q5, [r1], #16\n\t"
+      "ldm r1, {r2, r3, r9, r11, r12}\n\t"
+      "push {r0, r2, r3, r12}\n\t"
+      "1: ldr r1, [sp]\n\t"
+      "ldr r3, [sp, #8]\n\t"
+      "2:\n\t"
+      CHANNEL("r0", "r8") CHANNEL("r2", "r10") CHANNEL("r4", "r12") CHANNEL("r6", "lr")
+      EP_SCALE_8
+      "ldr r0, [sp, #4]\n\t"
+      EP_STORE_8("r0")
+      "subs r3, r3, #1\n\t"
+      "bne 2b\n\t"
+      "vadd.i32 q4, q4, r11\n\t"
+      "vadd.i32 q5, q5, r11\n\t"
+      "ldr r0, [sp, #12]\n\t"
+      "add r5, r5, r0\n\t"
+      "add r7, r7, r0\n\t"
+      "subs r9, r9, #1\n\t"
+      "bne 1b\n\t"
+      "add sp, sp, #16\n\t"
+      "vpop {d8-d15}\n\t"
+      "pop {r4-r11, pc}\n\t");
+}
+
+/* Where a row's bytes lie; outside the input, or behind the kernel's last row, the zero point again and again. */
+typedef struct {
+  const int8_t *from;
+  int32_t step;
+} line;
+
+/* Up to sixteen channels of the columns that a row of outputs reads. */
+static void transpose(const ep_depthwise_vectors *op, const line lines[ROWS], int32_t channels, int8_t *to) {
+  const ep_window *const w = &op->window;
+  const int8x16_t outside = vdupq_n_s8((int8_t)op->zero_point);
+  const int8x16x4_t edge = {{outside, outside, outside, outside}};
+  const mve_pred16_t some = vctp8q((uint32_t)channels);
+  const int32_t right = w->input_width - 1 + w->padding_left; /* the last column inside */
+  const int8_t *a = lines[0].from, *b = lines[1].from, *c = lines[2].from, *d = lines[3].from;
+  for (int32_t column = 0; column < op->columns; ++column, to += COLUMN) {
+    if (column < w->padding_left || column > right) {
+      vst4q_s8(to, edge);
+      continue;
+    }
+    const int8x16x4_t rows = {{vldrbq_z_s8(a, some), vldrbq_z_s8(b, some), vldrbq_z_s8(c, some), vldrbq_z_s8(d, some)}};
+    vst4q_s8(to, rows);
+    a += lines[0].step;
+    b += lines[1].step;
+    c += lines[2].step;
+    d += lines[3].step;
+  }
+}
+
+/* Sixteen channels, or what is left of them, of a row of outputs. */
+static void multiply_row(const ep_depthwise_vectors *op, const uint32_t *weights, int32_t fours, const int8_t *columns,
+                         int8_t *output) {
+  const ep_window *const w = &op->window;
+  const int32_t depth = w->output_channels, step = w->stride_width * COLUMN;
+  const uint32x4_t lanes = vmulq_n_u32(vidupq_n_u32(0, 1), (uint32_t)(w->dilation_width * COLUMN));
+  const uint32x4_t first = vaddq_n_u32(lanes, (uint32_t)(uintptr_t)columns - 4U);
+  pass p = {.first = output, .second = output + depth, .low = op->activation_min, .high = op->activation_max,
+            .output_offset = op->output_offset, .fours = fours, .pairs = w->output_width / 2,
+            .words_step = 2 * step - 4 * ROWS * fours, .output_step = 2 * depth - 4 * fours};
+  vst1q_u32(p.words, first);
+  vst1q_u32(p.other_words, vaddq_n_u32(first, (uint32_t)step));
+  if (p.pairs > 0) {
+    multiply(weights, &p);
+  }
+  if (w->output_width & 1) { /* one pixel, twice */
+    const int32_t last = w->output_width - 1;
+    p.first = p.second = output + last * depth;
+    p.pairs = 1;
+    vst1q_u32(p.words, vaddq_n_u32(first, (uint32_t)(last * step)));
+    vst1q_u32(p.other_words, vaddq_n_u32(first, (uint32_t)(last * step)));
+    multiply(weights, &p);
+  }
+}
+
+void ep_depthwise_conv_2d_s8__mve(const ep_depthwise_vectors *op, const int8_t *input, int8_t *output, void *scratch) {
+  const ep_window *const w = &op->window;
+  const int32_t depth = w->output_channels, stride = w->input_width * depth;
+  int8_t *const nothing = (int8_t *)scratch, *const columns = nothing + EP_VECTOR;
+  ep_fill(nothing, (int8_t)op->zero_point, EP_VECTOR);
+  for (int32_t out_y = 0; out_y < w->output_height; ++out_y, output += w->output_width * depth) {
+    const uint32_t *weights = op->weights;
+    for (int32_t channel = 0; channel < depth; channel += EP_VECTOR) {
+      const int32_t fours = depth - channel < EP_VECTOR ? (depth - channel) / 4 : 4;
+      line lines[ROWS];
+      int32_t y = out_y * w->stride_height - w->padding_top;
+      for (int32_t row = 0; row < ROWS; ++row, y += w->dilation_height) {
+        const int inside = row < w->kernel_height && y >= 0 && y < w->input_height;
+        lines[row].from = inside ? input + y * stride + channel : nothing;
+        lines[row].step = inside ? depth : 0;
+      }
+      transpose(op, lines, 4 * fours, columns);
+      multiply_row(op, weights, fours, columns, output + channel);
+      weights += fours * (4 * EP_VECTOR + 3 * EP_VECTOR) / 4;
+    }
+  }
+}
