@@ -51,7 +51,7 @@ def _convolution(call: Call) -> Call | None:
 def _paired_convolution(call: Call, matrix: NDArray[np.int8]) -> Call | None:
     """Return the call for weights [out, height x width x in]."""
     constants = constants_of(call, matrix)
-    padded = padded_to(matrix.astype(np.int64), 2, 2)
+    padded = padded_to(matrix.astype(np.int64), 2, 4)
     pairs = padded.reshape(len(padded) // 2, 2, -1, 2)
     if constants is None or np.abs(pairs).sum(axis=-1).max() > _PAIR_LIMIT:
         return None
@@ -76,22 +76,24 @@ def _depthwise(call: Call) -> Call | None:
     count = size["output_channels"]
     if size["input_channels"] == 1:
         return _convolution(call)
-    weights = data_of(call, "weights").reshape(-1, count)  # [taps, channels]
-    constants = constants_of(call, weights.T)
-    if constants is None or count % 4 or count != size["input_channels"]:
+    matrix = data_of(call, "weights").reshape(-1, count).T  # [channels, taps]
+    constants = constants_of(call, matrix)
+    if constants is None or count != size["input_channels"]:
         return None
+    threes = padded_to(matrix.astype(np.int64), 1, 3)
     return replace(
         call,
         kernel="ep_depthwise_conv_2d_s8__scalar",
-        struct="ep_depthwise_fours",
+        struct="ep_depthwise_threes",
         constants={
             "window": call.constants["window"],
-            "weights": Table("int8_t", weights.reshape(len(weights), -1, 4).transpose(1, 0, 2).reshape(-1)),
+            "weights": Table("int8_t", threes.reshape(-1)),
             "channels": Table("ep_channel_right", constants.rows()),
+            "taps": threes.shape[1],
             "zero_point": -number_of(call, "input_offset"),
             **bounds_of(call),
         },
-        scratch_bytes=len(weights) * POINTER_BYTES + count,
+        scratch_bytes=threes.shape[1] * POINTER_BYTES + count,
     )
 
 

@@ -52,6 +52,7 @@ def cases_of(seed: int) -> list[Case]:
         draw.depthwise(kernel_height=2, kernel_width=2, output_channels=4, weight=-127),
         draw.depthwise(kernel_height=1, kernel_width=1),
         draw.depthwise(input_channels=1, output_channels=6),
+        draw.depthwise(output_channels=7),
         *(draw.depthwise() for _ in range(12)),
         *(draw.dense(rows=1, output_size=size, input_size=12) for size in range(1, 10)),
         draw.dense(input_size=640, output_size=13),
@@ -73,7 +74,6 @@ def refused() -> dict[str, Case]:
         "shift of 23": draw.convolution(shift=-23),
         "bias that overflows": draw.convolution(bias=(1 << 30) + (1 << 28)),
         "dense, bias that overflows": draw.dense(bias=-(1 << 30)),
-        "depthwise, channels no multiple of four": draw.depthwise(output_channels=6),
         "depthwise, two outputs an input": draw.depthwise(input_channels=4, output_channels=8),
         "add of equal scales": draw.add(multiplier=1 << 30, shift=0),
         "add, output shift of 23": draw.add(output_shift=-23),
@@ -155,6 +155,12 @@ def test_the_scalar_tier_does_nothing_that_c_does_not_define(
 def test_a_call_that_could_overflow_keeps_its_plain_kernel(tier: str, what: str) -> None:
     call = refused()[what].call
     assert TIERS[tier](call) is call
+
+
+def test_depthwise_of_any_number_of_channels_is_left_to_the_scalar_tier() -> None:
+    case = Draw(1).depthwise(output_channels=6)
+    assert TIERS["dsp"](case.call) is case.call
+    assert TIERS["scalar"](case.call) is not case.call
 
 
 def test_weights_that_a_lane_cannot_hold_are_left_to_the_plain_kernel() -> None:

@@ -23,7 +23,7 @@ typedef struct {
   ep_window window;
   const int8_t *weights;
   const ep_channel_right *channels;
-  int32_t pairs; /* of a kernel's inputs, padded with zeros */
+  int32_t pairs; /* of a kernel's inputs, padded with zeros to an even number */
   int32_t zero_point;
   int32_t activation_min, activation_max;
 } ep_conv_2d_paired;
@@ -31,17 +31,18 @@ typedef struct {
 /* scratch: 8 bytes a pair, then a byte an input channel. */
 void ep_conv_2d_s8__scalar(const ep_conv_2d_paired *op, const int8_t *input, int8_t *output, void *scratch);
 
-/* DEPTHWISE_CONV_2D with as many outputs as inputs, a multiple of four; weights: per four channels [taps][4]. */
+/* DEPTHWISE_CONV_2D with as many outputs as inputs; weights: [channels][taps]. */
 typedef struct {
   ep_window window;
   const int8_t *weights;
   const ep_channel_right *channels;
+  int32_t taps; /* padded with zeros to a multiple of three */
   int32_t zero_point;
   int32_t activation_min, activation_max;
-} ep_depthwise_fours;
+} ep_depthwise_threes;
 
 /* scratch: a pointer a tap, then a byte a channel. */
-void ep_depthwise_conv_2d_s8__scalar(const ep_depthwise_fours *op, const int8_t *input, int8_t *output, void *scratch);
+void ep_depthwise_conv_2d_s8__scalar(const ep_depthwise_threes *op, const int8_t *input, int8_t *output, void *scratch);
 
 /* FULLY_CONNECTED with one factor for all channels; weights: per four output channels (padded) [inputs][4]. */
 typedef struct {

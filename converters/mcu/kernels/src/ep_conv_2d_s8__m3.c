@@ -93,7 +93,7 @@ void ep_conv_2d_s8__m3(const ep_conv_2d_long *op, const int8_t *input, int8_t *o
   for (int32_t i = 0; i < op->window.input_channels; ++i) {
     zeros[i] = (int8_t)op->zero_point;
   }
-  for (int32_t i = 1; i <= 6 && i <= 2 * op->inputs; ++i) {
+  for (int32_t i = 1; i <= 6; ++i) {
     end[-i] = 0; /* the weights of what pads the inputs are 0 */
   }
   for (int32_t pixel = 0; pixel <= last; pixel += 4) {
