@@ -222,7 +222,7 @@ def _zig_flags(core: Core) -> tuple[tuple[str, ...], str]:
 def _zig_extensions(core: Core) -> list[str]:
     """Return clang's names for a core's extensions, which `cortex_m4` and the like leave out."""
     have, old = core.features, core.name == "cortex-m4"
-    found = []
+    found = ["dsp"] if "dsp" in have and core.isa.startswith("armv8") else []
     if "mve.fp" in have:
         found.append("mve_fp")
     elif "mve" in have:
