@@ -4,14 +4,9 @@
     python -I -S <agent.pyz> job --work-dir DIR --job ID  be a benchmark job (started by `serve`)
     python -I [-S] <agent.pyz> child                      load a runtime, answer one request (by both)
 
-`<agent.pyz>` is a zip whose root holds this folder under the name `edgepack_agent`, and a `__main__.py` of
-the lines
-
-    from edgepack_agent.__main__ import main
-
-    main()
-
-The same two, unpacked in a folder, run as `python -I -S <folder> serve`.
+`<agent.pyz>` is a zip whose root holds this folder under the name `edgepack_agent`, and a `__main__.py` that
+unpacks both into the folder `<agent>` beside it, where they are not yet, and calls `main`. The folder runs as
+`python -I -S <folder> serve` too.
 """
 
 from __future__ import annotations
@@ -59,10 +54,12 @@ def run(arguments: list[str]) -> int:
 
 
 def agent_hash() -> str:
-    """Return the first 16 digits of the agent file's SHA-256; "source" where the agent is no file."""
+    """Return the first 16 digits of the agent file's SHA-256; "source" where there is no such file."""
     from .children import AGENT_PATH
 
-    return hashlib.sha256(AGENT_PATH.read_bytes()).hexdigest()[:16] if AGENT_PATH.is_file() else "source"
+    files = (AGENT_PATH, AGENT_PATH.with_name(f"{AGENT_PATH.name}.pyz"))  # the zip, or where this came from
+    found = next((path for path in files if path.is_file()), None)
+    return hashlib.sha256(found.read_bytes()).hexdigest()[:16] if found else "source"
 
 
 def _serve(work: Any) -> int:
