@@ -1,7 +1,7 @@
 """Cores with a long multiply-accumulate and without the DSP extension: Cortex-M3, and M33 without it.
 
-Convolutions compute two pixels with one instruction (kernels/src/ep_conv_2d_s8__m3.c); other operators and
-weights that could overflow take the scalar tier's kernels.
+Convolutions compute two pixels with one instruction (kernels/src/ep_conv_2d_s8__m3.c), which takes SMLAL;
+other operators, and weights that could overflow, take the scalar tier's kernels.
 """
 
 from __future__ import annotations
@@ -13,15 +13,19 @@ import numpy as np
 
 from edgepack.converters.mcu.program import Table
 from edgepack.converters.mcu.tiers.calls import (
+    POINTER_BYTES,
     bounds_of,
     constants_of,
     convolution_matrix,
+    data_of,
     number_of,
     window_of,
 )
 from edgepack.converters.mcu.tiers.packing import padded_to, words_of
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from edgepack.converters.mcu.program import Call
 
 _SUM_LIMIT = 1 << 22
@@ -30,17 +34,20 @@ _SUM_LIMIT = 1 << 22
 
 def specialize(call: Call) -> Call:
     """Return the call with this tier's kernel, or as it is where the tier has none for it."""
+    return _convolution(call) or _depthwise(call) or call
+
+
+def _convolution(call: Call) -> Call | None:
     matrix = convolution_matrix(call)
     if matrix is None:
-        return call
+        return None
     constants = constants_of(call, matrix)
     wide = matrix.astype(np.int64)
     if constants is None or (128 * np.abs(wide).sum(axis=1)).max() >= _SUM_LIMIT:
-        return call
+        return None
     padded = padded_to(wide, 2, 4)
     pairs = padded.reshape(len(padded) // 2, 2, -1).transpose(0, 2, 1)  # [blocks, inputs, 2]
     inputs = pairs.shape[1]
-    weights = np.ascontiguousarray(pairs.astype(np.int8).reshape(len(pairs), -1)).view("<u4").astype(np.int64)
     rows = padded_to(constants.rows(), 2, 4).reshape(len(pairs), -1)
     return replace(
         call,
@@ -48,10 +55,42 @@ def specialize(call: Call) -> Call:
         struct="ep_conv_2d_long",
         constants={
             "window": call.constants["window"],
-            "weights": Table("uint32_t", words_of(weights, rows)),
+            "weights": Table("uint32_t", words_of(_bytes(pairs), rows)),
             "inputs": inputs,
             "zero_point": -number_of(call, "input_offset"),
             **bounds_of(call),
         },
         scratch_bytes=8 * inputs + window_of(call)["input_channels"],
     )
+
+
+def _depthwise(call: Call) -> Call | None:
+    if call.kernel != "ep_depthwise_conv_2d_s8":
+        return None
+    size = window_of(call)
+    count = size["output_channels"]
+    matrix = data_of(call, "weights").reshape(-1, count).T  # [channels, taps]
+    constants = constants_of(call, matrix)
+    if constants is None or count % 4 or count != size["input_channels"]:
+        return None
+    threes = padded_to(matrix.astype(np.int64), 4, 3)
+    fours = threes.reshape(count // 4, 4, -1).transpose(0, 2, 1)  # [blocks, taps, 4]
+    return replace(
+        call,
+        kernel="ep_depthwise_conv_2d_s8__m3",
+        struct="ep_depthwise_fours",
+        constants={
+            "window": call.constants["window"],
+            "weights": Table("uint32_t", words_of(_bytes(fours), constants.rows().reshape(len(fours), -1))),
+            "taps": fours.shape[1],
+            "zero_point": -number_of(call, "input_offset"),
+            **bounds_of(call),
+        },
+        scratch_bytes=fours.shape[1] * POINTER_BYTES + count,
+    )
+
+
+def _bytes(blocks: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return [blocks, ...] of weights as [blocks, words]."""
+    flat = np.ascontiguousarray(blocks.astype(np.int8).reshape(len(blocks), -1))
+    return flat.view("<u4").astype(np.int64)

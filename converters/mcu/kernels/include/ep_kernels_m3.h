@@ -21,6 +21,19 @@ typedef struct {
 /* scratch: 8 bytes an input, then a byte an input channel. */
 void ep_conv_2d_s8__m3(const ep_conv_2d_long *op, const int8_t *input, int8_t *output, void *scratch);
 
+/* DEPTHWISE_CONV_2D with as many outputs as inputs, a multiple of four; weights: per four channels [taps] of four
+ * bytes, then [4] of twice the bias, multiplier, rounding, shift. */
+typedef struct {
+  ep_window window;
+  const uint32_t *weights;
+  int32_t taps; /* padded with zeros to a multiple of three */
+  int32_t zero_point;
+  int32_t activation_min, activation_max;
+} ep_depthwise_fours;
+
+/* scratch: a pointer a tap, then a byte a channel. */
+void ep_depthwise_conv_2d_s8__m3(const ep_depthwise_fours *op, const int8_t *input, int8_t *output, void *scratch);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,3 +1,4 @@
+#include "ep_depthwise_taps.h"
 #include "ep_dsp.h"
 
 /* One tap of four channels, from the pointer in `x`: r2 is the channel. */
@@ -40,21 +41,6 @@ EP_ASSEMBLY static void multiply(EP_IN_REGISTER const uint32_t *weights, EP_IN_R
       "pop {r4-r11, pc}\n\t");
 }
 
-/* Where each tap's inputs lie, for one output pixel; taps outside the input read a row of zero points. */
-static void point(const ep_depthwise_packed *op, const int8_t *input, const int8_t *zeros, int32_t out_y, int32_t out_x,
-                  const int8_t **taps) {
-  const ep_window *const w = &op->window;
-  const int32_t left = out_x * w->stride_width - w->padding_left;
-  int32_t y = out_y * w->stride_height - w->padding_top;
-  for (int32_t ky = 0; ky < w->kernel_height; ++ky, y += w->dilation_height) {
-    int32_t x = left;
-    for (int32_t kx = 0; kx < w->kernel_width; ++kx, x += w->dilation_width) {
-      const int inside = y >= 0 && y < w->input_height && x >= 0 && x < w->input_width;
-      *taps++ = inside ? input + (y * w->input_width + x) * w->input_channels : zeros;
-    }
-  }
-}
-
 void ep_depthwise_conv_2d_s8__dsp(const ep_depthwise_packed *op, const int8_t *input, int8_t *output, void *scratch) {
   const ep_window *const w = &op->window;
   const int32_t channels = w->output_channels;
@@ -66,7 +52,7 @@ void ep_depthwise_conv_2d_s8__dsp(const ep_depthwise_packed *op, const int8_t *i
   }
   for (int32_t out_y = 0; out_y < w->output_height; ++out_y) {
     for (int32_t out_x = 0; out_x < w->output_width; ++out_x, output += channels) {
-      point(op, input, zeros, out_y, out_x, taps);
+      ep_find_taps(w, input, zeros, out_y, out_x, taps);
       multiply(op->weights, taps, channels, output, taps + op->taps);
       ep_bound(output, channels, op->activation_min, op->activation_max);
     }

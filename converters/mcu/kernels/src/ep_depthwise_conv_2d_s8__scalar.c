@@ -1,18 +1,5 @@
+#include "ep_depthwise_taps.h"
 #include "ep_scalar.h"
-
-/* Where each tap's inputs lie, for one output pixel; taps outside the input read a row of zero points. */
-static void point(const ep_window *w, const int8_t *input, const int8_t *zeros, int32_t out_y, int32_t out_x,
-                  const int8_t **taps) {
-  const int32_t left = out_x * w->stride_width - w->padding_left;
-  int32_t y = out_y * w->stride_height - w->padding_top;
-  for (int32_t ky = 0; ky < w->kernel_height; ++ky, y += w->dilation_height) {
-    int32_t x = left;
-    for (int32_t kx = 0; kx < w->kernel_width; ++kx, x += w->dilation_width) {
-      const int inside = y >= 0 && y < w->input_height && x >= 0 && x < w->input_width;
-      *taps++ = inside ? input + (y * w->input_width + x) * w->input_channels : zeros;
-    }
-  }
-}
 
 void ep_depthwise_conv_2d_s8__scalar(const ep_depthwise_threes *op, const int8_t *input, int8_t *output, void *scratch) {
   const ep_window *const w = &op->window;
@@ -30,7 +17,7 @@ void ep_depthwise_conv_2d_s8__scalar(const ep_depthwise_threes *op, const int8_t
     for (int32_t out_x = 0; out_x < w->output_width; ++out_x, output += channels) {
       const int8_t *weights = op->weights;
       const ep_channel_right *q = op->channels;
-      point(w, input, zeros, out_y, out_x, taps);
+      ep_find_taps(w, input, zeros, out_y, out_x, taps);
       for (int32_t channel = 0; channel < channels; ++channel, ++q) {
         const int8_t *const *tap = taps;
         int32_t acc = 0;
