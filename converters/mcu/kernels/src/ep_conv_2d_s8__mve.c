@@ -68,50 +68,83 @@ typedef struct {
 } span;
 
 static span inside(int32_t start, int32_t taps, int32_t dilation, int32_t size) {
-  const int32_t before = start < 0 ? (dilation - 1 - start) / dilation : 0;
-  const int32_t reach = (size - start + dilation - 1) / dilation;
-  const int32_t end = taps < reach ? taps : reach;
-  return (span){before, end};
+  span taps_inside = {0, taps};
+  if (start < 0) {
+    taps_inside.first = (dilation - 1 - start) / dilation;
+  }
+  if (start + (taps - 1) * dilation >= size) {
+    taps_inside.end = (size - start + dilation - 1) / dilation;
+  }
+  if (taps_inside.end < taps_inside.first) { /* none is inside */
+    taps_inside.end = taps_inside.first;
+  }
+  return taps_inside;
 }
 
-/* Returns where the inputs of one output pixel lie in the order of the weights: in place, or copied to `patch`, with
- * the zero point where the kernel reaches over the input's edge. What lies behind them meets weights of 0. */
-static const int8_t *load(const ep_conv_2d_vectors *op, const int8_t *input, int32_t pixel, int8_t *patch) {
+/* Where the next output pixel's kernel begins. */
+typedef struct {
+  int32_t top, left, out_x;
+} place;
+
+static void advance(const ep_window *w, place *at) {
+  at->left += w->stride_width;
+  if (++at->out_x == w->output_width) {
+    *at = (place){at->top + w->stride_height, -w->padding_left, 0};
+  }
+}
+
+/* The inputs of one output pixel in the order of the weights, with the zero point where the kernel reaches over the
+ * input's edge. What lies behind them meets weights of 0. */
+static void gather(const ep_conv_2d_vectors *op, const int8_t *input, const place *at, int8_t *patch) {
   const ep_window *const w = &op->window;
-  const int32_t depth = w->input_channels, stride = w->input_width * depth;
-  const int32_t top = (pixel / w->output_width) * w->stride_height - w->padding_top;
-  const int32_t left = (pixel % w->output_width) * w->stride_width - w->padding_left;
-  if (op->pointwise) {
-    return input + top * stride + left * depth;
+  const int32_t depth = w->input_channels, run = w->kernel_width * depth;
+  const int32_t down = w->dilation_height * w->input_width * depth;
+  const span rows = inside(at->top, w->kernel_height, w->dilation_height, w->input_height);
+  const span columns = inside(at->left, w->kernel_width, w->dilation_width, w->input_width);
+  const int32_t wide = columns.end - columns.first, high = rows.end - rows.first;
+  if (wide < w->kernel_width || high < w->kernel_height) {
+    ep_fill(patch, (int8_t)op->zero_point, w->kernel_height * run);
   }
-  const span rows = inside(top, w->kernel_height, w->dilation_height, w->input_height);
-  const span columns = inside(left, w->kernel_width, w->dilation_width, w->input_width);
-  const int32_t taps_inside = (rows.end - rows.first) * (columns.end - columns.first);
-  const int32_t run = w->dilation_width == 1 ? columns.end - columns.first : 1; /* taps side by side */
-  if (taps_inside < w->kernel_height * w->kernel_width) {
-    ep_fill(patch, (int8_t)op->zero_point, op->vectors * EP_VECTOR);
-  }
-  for (int32_t ky = rows.first; ky < rows.end; ++ky) {
-    const int8_t *const row = input + (top + ky * w->dilation_height) * stride;
-    for (int32_t kx = columns.first; kx < columns.end; kx += run) {
-      ep_copy(patch + (ky * w->kernel_width + kx) * depth, row + (left + kx * w->dilation_width) * depth, run * depth);
+  const int32_t y = at->top + rows.first * w->dilation_height, x = at->left + columns.first * w->dilation_width;
+  const int8_t *from = input + (y * w->input_width + x) * depth;
+  int8_t *to = patch + rows.first * run + columns.first * depth;
+  for (int32_t ky = 0; ky < high; ++ky, from += down, to += run) {
+    if (w->dilation_width == 1) {
+      ep_copy(to, from, wide * depth);
+      continue;
+    }
+    for (int32_t kx = 0; kx < wide; ++kx) {
+      ep_copy(to + kx * depth, from + kx * w->dilation_width * depth, depth);
     }
   }
-  return patch;
+}
+
+/* Returns where the inputs of the next output pixel lie: in place, or in `patch`. */
+static const int8_t *load(const ep_conv_2d_vectors *op, const int8_t *input, place *at, int8_t *patch) {
+  const int8_t *from = patch;
+  if (op->pointwise) {
+    from = input + (at->top * op->window.input_width + at->left) * op->window.input_channels;
+  } else {
+    gather(op, input, at, patch);
+  }
+  advance(&op->window, at);
+  return from;
 }
 
 void ep_conv_2d_s8__mve(const ep_conv_2d_vectors *op, const int8_t *input, int8_t *output, void *scratch) {
-  const int32_t channels = op->window.output_channels, rest = channels & 3, whole = channels - rest;
-  const int32_t pixels = op->window.output_height * op->window.output_width;
+  const ep_window *const w = &op->window;
+  const int32_t channels = w->output_channels, rest = channels & 3, whole = channels - rest;
+  const int32_t pixels = w->output_height * w->output_width;
   int8_t *const patch = (int8_t *)scratch;
   int8_t last[8];
+  place at = {-w->padding_top, -w->padding_left, 0};
   for (int32_t pixel = 0; pixel < pixels; pixel += 2, output += 2 * channels) {
     const int32_t other = pixel + 1 < pixels ? 1 : 0; /* else one pixel, twice */
     const uint32_t *weights = op->weights;
     pass p = {output, output + other * channels, op->activation_min, op->activation_max, NULL, NULL,
               op->vectors - 1, op->output_offset, output + whole};
-    p.inputs = load(op, input, pixel, patch);
-    p.other_inputs = other ? load(op, input, pixel + 1, patch + EP_VECTOR * op->vectors) : p.inputs;
+    p.inputs = load(op, input, &at, patch);
+    p.other_inputs = other ? load(op, input, &at, patch + EP_VECTOR * op->vectors) : p.inputs;
     if (whole > 0) {
       weights = multiply(weights, &p);
     }
