@@ -56,7 +56,9 @@ class MeterPost:
             self.stop()
             message = f"The power sensor {found.name} cannot be used: {fault}."
             raise AgentError(
-                "no_power_sensor", message, "Check its cable, and its settings in `[devices.NAME.power]`."
+                "no_power_sensor",
+                message,
+                "Check its cable, and its settings in `[devices.NAME.power]` of lab.toml.",
             )
         return {"name": found.name, "driver": found.driver, "covers": found.covers}
 

@@ -158,7 +158,7 @@ def check_energy(record: RunRecord, at: str) -> list[float]:
     return errors
 
 
-@pytest.mark.parametrize("at", ["host", "desk"])
+@pytest.mark.parametrize("at", ["host", pytest.param("desk", marks=pytest.mark.slow)])
 def test_energy_of_a_known_curve(servers: tuple[Sshd, Sshd], package: Path, tmp_path: Path, at: str) -> None:
     device, lab = lab_of(servers, meter(tmp_path, at))
     record = bench_package(package, device, lab, bench_of(tmp_path), silent, Cancellation())
@@ -170,6 +170,7 @@ def test_energy_of_a_known_curve(servers: tuple[Sshd, Sshd], package: Path, tmp_
     assert record.spec.power == "host"
 
 
+@pytest.mark.slow
 def test_a_link_that_drops_costs_no_energy(servers: tuple[Sshd, Sshd], package: Path, tmp_path: Path) -> None:
     device, lab = lab_of(servers, meter(tmp_path, "host"))
     cut = threading.Event()
@@ -184,6 +185,7 @@ def test_a_link_that_drops_costs_no_energy(servers: tuple[Sshd, Sshd], package: 
     check_energy(record, "host")
 
 
+@pytest.mark.slow
 def test_a_meter_that_ends_costs_the_energy_and_not_the_run(
     servers: tuple[Sshd, Sshd], package: Path, tmp_path: Path
 ) -> None:
@@ -209,6 +211,7 @@ def test_without_somebody_who_records_it_is_refused(
         deploy_and_start(package, device, lab, bench, None, silent, Cancellation())
 
 
+@pytest.mark.slow
 def test_a_record_that_somebody_else_brings_home_says_why_it_has_no_energy(
     servers: tuple[Sshd, Sshd], package: Path, tmp_path: Path
 ) -> None:

@@ -228,6 +228,8 @@ def finished_job(
                 wait_for_job(session, job_id, spec, report=report)
                 break
             except JobGoesOnError as err:
+                if patience_s:
+                    report("the link failed: looking for the device", 0, 0)
                 session = _again(stack, session.device, lab, err, patience_s, cancellation)
         yield session
 
