@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from edgepack.converters.mcu.support import supported_operators
 from edgepack.converters.tflite.precision import precision_of
 
 if TYPE_CHECKING:
@@ -117,8 +118,11 @@ def fit(graph: Graph, cost: ModelCost, target: Target) -> Fit:
 
 
 def _unsupported(graph: Graph, target: Target) -> Iterator[UnsupportedOperator]:
-    """Yield what the runtime states that it lacks, in all subgraphs; "CUSTOM" means any custom operator."""
+    """Yield what the runtime lacks, in all subgraphs; "CUSTOM" means any custom operator."""
     lacking = set(target.runtime.unsupported_operators)
+    if target.family == "mcu":
+        used = {operator.op for subgraph in graph.subgraphs for operator in subgraph.operators}
+        lacking |= used - supported_operators()
     found: dict[str, list[int]] = {}
     for subgraph in graph.subgraphs:
         for operator in subgraph.operators:
@@ -170,7 +174,7 @@ def _advice(
     memory: tuple[MemoryFit, ...],
 ) -> Iterator[str]:
     for operator in unsupported:
-        yield f"Replace {operator.op} in the model: the {target.runtime.kind} runtime does not have it."
+        yield f"Replace {operator.op} in the model: {_runtime_name(target)} does not have it."
     short = [entry for entry in memory if entry.short_bytes]
     if short:
         yield from _narrower(target, precision, short)
@@ -178,6 +182,10 @@ def _advice(
         if entry.kind == "ram" and cost.memory.peak_tensors:
             yield _peak_advice(cost)
         yield f"Or take a target with {entry.needed_bytes} bytes of {entry.kind} or more: `edgepack targets`."
+
+
+def _runtime_name(target: Target) -> str:
+    return "generated C" if target.family == "mcu" else f"the {target.runtime.kind} runtime"
 
 
 def _narrower(target: Target, precision: str, short: list[MemoryFit]) -> Iterator[str]:
