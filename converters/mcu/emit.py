@@ -154,8 +154,8 @@ def emit_source(name: str, program: Program, plan: MemoryPlan, origin: Origin, *
             body.append(f"  ep_tick({number});")
     parts += _init(name, program, plan)
     parts.append(
-        f"void {name}_invoke(void *arena) {{\n  uint8_t *const base = (uint8_t *)arena;\n"
-        + "\n".join(body)
+        f"void {name}_invoke(void *arena) {{\n"
+        + "\n".join(["  uint8_t *const base = (uint8_t *)arena;", *body] if body else ["  (void)arena;"])
         + "\n}\n"
     )
     return "\n".join(parts)
@@ -197,7 +197,7 @@ def _table(name: str, table: Table) -> list[str]:
     if table.data.ndim == 1:
         items: Iterable[str] = (_number(item) for item in table.data.tolist())
     else:
-        items = ("{" + ", ".join(_number(int(item)) for item in row) + "}" for row in table.data)
+        items = ("{" + ", ".join(_number(item) for item in row) + "}" for row in table.data.tolist())
     return [head, *_wrapped(items, "  "), "};"]
 
 

@@ -67,7 +67,7 @@ class Table:
 
     Attributes:
         c_type: Type of its elements in C: "int8_t", or a struct's name for rows of several numbers.
-        data: [n] or, for a struct, [n, members].
+        data: [n] or, for a struct, [n, members]; of objects where whole and real numbers mix.
     """
 
     c_type: str
