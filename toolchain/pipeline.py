@@ -16,8 +16,9 @@ from edgepack.toolchain.deploy.agent_session import open_session
 from edgepack.toolchain.deploy.execute import Deployment, deploy
 from edgepack.toolchain.deploy.fitness import require_fit
 from edgepack.toolchain.jobs import Home, bring_home
+from edgepack.toolchain.measure.attended import finished_job
 from edgepack.toolchain.measure.host_meter import recorded_meter, require_attended
-from edgepack.toolchain.measure.job import BenchSpec, Request, cancel_job, finished_job, start_job
+from edgepack.toolchain.measure.job import BenchSpec, Request, cancel_job, start_job
 from edgepack.toolchain.packaging.archive import open_package
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ Rules:
 from __future__ import annotations
 
 import hashlib
-import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -33,10 +32,9 @@ from edgepack.toolchain.measure.messages import (
 from edgepack.toolchain.progress import silent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from edgepack.toolchain.deploy.agent_session import AgentSession
-    from edgepack.toolchain.deploy.connection import Cancellation
     from edgepack.toolchain.deploy.inventory import Device, Lab
     from edgepack.toolchain.packaging.manifest import Manifest
     from edgepack.toolchain.progress import Report
@@ -44,7 +42,6 @@ if TYPE_CHECKING:
 MAX_RECORD_BYTES = 256 << 20
 # Latency settles within seconds on most devices; the agent goes on for longer where it does not.
 _USUAL_WARMUP_S = 1.0
-_BETWEEN_TRIES_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -196,58 +193,6 @@ def wait_for_job(session: AgentSession, job_id: str, spec: BenchSpec, *, report:
         await_end(session, job_id, silence_s=silence_s, report=report)
     except NetworkError as err:
         raise _goes_on(session.device, job_id, err) from err
-
-
-@contextmanager
-def finished_job(
-    session: AgentSession,
-    job_id: str,
-    spec: BenchSpec,
-    lab: Lab,
-    *,
-    patience_s: float,
-    report: Report,
-    cancellation: Cancellation,
-) -> Iterator[AgentSession]:
-    """Wait until a job has finished, over new links where one fails; yield the session that works then.
-
-    Args:
-        session: The device's agent.
-        job_id: The job.
-        spec: What it measures.
-        lab: The inventory that the device is part of.
-        patience_s: For how long a new link is tried, each time that one fails; 0 for not at all.
-        report: Is told of progress.
-        cancellation: Ends the waiting from another thread.
-
-    Raises as `wait_for_job`.
-    """
-    with ExitStack() as stack:
-        while True:
-            try:
-                wait_for_job(session, job_id, spec, report=report)
-                break
-            except JobGoesOnError as err:
-                if patience_s:
-                    report("the link failed: looking for the device", 0, 0)
-                session = _again(stack, session.device, lab, err, patience_s, cancellation)
-        yield session
-
-
-def _again(
-    stack: ExitStack,
-    device: Device,
-    lab: Lab,
-    lost: JobGoesOnError,
-    patience_s: float,
-    cancellation: Cancellation,
-) -> AgentSession:
-    deadline_s = time.monotonic() + patience_s
-    while time.monotonic() < deadline_s and not cancellation.cancelled:
-        with suppress(NetworkError):
-            return stack.enter_context(open_session(device, lab, cancellation=cancellation))
-        cancellation.wait(_BETWEEN_TRIES_S)
-    raise lost
 
 
 def await_end(session: AgentSession, job_id: str, *, silence_s: float, report: Report = silent) -> None:
