@@ -75,9 +75,25 @@ def schema(name: str) -> str:
     return published_schemas()[name]
 
 
+def mcu_operators() -> str:
+    """Return the table of operators that can be compiled to C."""
+    from edgepack.converters.mcu.support import operator_table
+
+    lines = [
+        "# Operators in generated C",
+        "",
+        "Generated from the code by `make format`; do not edit. What a model needs beyond this (types,",
+        "shapes) is checked when it is compiled; `edgepack inspect MODEL --target cortex-m4` says what is",
+        "missing.",
+        "",
+    ]
+    return "\n".join(lines) + "\n" + operator_table()
+
+
 GENERATED = {
     "docs/cli.md": cli_help,
     "docs/exit-codes.md": exit_codes,
+    "docs/microcontroller-operators.md": mcu_operators,
     "docs/schemas/manifest-v1.json": lambda: schema("manifest-v1.json"),
     "docs/schemas/run-record-v2.json": lambda: schema("run-record-v2.json"),
 }

@@ -59,6 +59,8 @@ def test_wheel_holds_what_the_program_reads(wheel: Path) -> None:
         ("targets", "boards/*.toml"),
         ("toolchain", "report/templates/*"),
         ("toolchain", "templates/*"),
+        ("converters", "mcu/kernels/**/*.[ch]"),
+        ("device_agent", "firmware/**/*"),
         ("device_agent", "**/*.py"),
         ("toolchain", "**/*.py"),
         ("converters", "**/*.py"),
