@@ -16,6 +16,8 @@ from edgepack.toolchain import api
 from edgepack.toolchain.errors import MeasurementError, ProjectError, SignatureError
 from edgepack.toolchain.packaging.signature import allowed_signers_line, create_key, public_key
 
+BOARDS = Path(__file__).resolve().parents[2] / "targets" / "boards"
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -100,8 +102,12 @@ def test_what_cannot_be_planned(project: Path, model: Path) -> None:
         api.plan_builds(model, targets=[], **plan)
     with pytest.raises(ProjectError, match="No model was named"):
         api.plan_builds(None, targets=["rpi"], **plan)
+    board = (BOARDS / "cortex-m4.toml").read_text().replace(
+        'family = "mcu"', 'family = "mcu"\nbuildable = false\nnot_buildable_reason = "Its compiler is not public."'
+    )
+    (project / "closed.toml").write_text(board)
     with pytest.raises(TargetError, match="inspected but not built"):
-        api.plan_builds(model, targets=["cortex-m4"], **plan)
+        api.plan_builds(model, targets=["./closed.toml"], **plan)
 
 
 def test_packages_of_strangers_do_not_verify(project: Path, model: Path, tmp_path: Path) -> None:

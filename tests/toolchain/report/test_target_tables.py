@@ -21,7 +21,7 @@ def test_every_target_has_a_row() -> None:
     assert len(lines) == len(targets) + 1
     assert [line.split()[0] for line in lines[1:]] == [target.name for target in targets]
     cortex = next(line for line in lines if line.startswith("cortex-m4 "))
-    assert cortex.rstrip().endswith("inspect only")
+    assert cortex.rstrip().endswith("yes")
 
 
 @pytest.mark.parametrize("name", [target.name for target in all_targets()])
