@@ -55,7 +55,8 @@ def convolution_matrix(call: Call) -> NDArray[np.int8] | None:
         return matrix
     if call.kernel == "ep_depthwise_conv_2d_s8" and window_of(call)["input_channels"] == 1:
         taps: NDArray[np.int8] = data_of(call, "weights").reshape(-1, window_of(call)["output_channels"])
-        return taps.T
+        columns: NDArray[np.int8] = taps.T
+        return columns
     return None
 
 

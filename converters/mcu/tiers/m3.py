@@ -18,6 +18,7 @@ from edgepack.converters.mcu.tiers.calls import (
     constants_of,
     convolution_matrix,
     data_of,
+    dense_scaling,
     number_of,
     window_of,
 )
@@ -31,10 +32,13 @@ if TYPE_CHECKING:
 _SUM_LIMIT = 1 << 22
 """128 sum|w| must stay below, so that the sum of a pixel stays in its field."""
 
+_LOWEST_LIMIT = 1 << 23
+"""128 sum|w| of the first of four channels must stay below, so that its sum stays in its field."""
+
 
 def specialize(call: Call) -> Call:
     """Return the call with this tier's kernel, or as it is where the tier has none for it."""
-    return _convolution(call) or _depthwise(call) or call
+    return _convolution(call) or _depthwise(call) or _fully_connected(call) or call
 
 
 def _convolution(call: Call) -> Call | None:
@@ -90,7 +94,35 @@ def _depthwise(call: Call) -> Call | None:
     )
 
 
+def _fully_connected(call: Call) -> Call | None:
+    if call.kernel != "ep_fully_connected_s8":
+        return None
+    count, inputs = number_of(call, "output_size"), number_of(call, "input_size")
+    matrix = data_of(call, "weights").reshape(count, inputs)
+    constants = constants_of(call, matrix)
+    scaling = dense_scaling(constants) if constants else None
+    padded = padded_to(matrix.astype(np.int64), 8, 1)
+    sums = 128 * np.abs(padded[0::4]).sum(axis=1)
+    if constants is None or scaling is None or inputs % 4 or sums.max() >= _LOWEST_LIMIT:
+        return None
+    blocks = padded.reshape(-1, 8, inputs).transpose(0, 2, 1) + np.tile([128, 128, 128, 0], 2)
+    biases = np.pad(constants.doubled_biases, (0, len(padded) - count)).reshape(len(blocks), -1)
+    return replace(
+        call,
+        kernel="ep_fully_connected_s8__m3",
+        struct="ep_fully_connected_bytes",
+        constants={
+            "weights": Table("uint32_t", words_of(_bytes(blocks), biases)),
+            "rows": call.constants["rows"],
+            "input_size": inputs,
+            "output_size": count,
+            **scaling,
+            **bounds_of(call),
+        },
+    )
+
+
 def _bytes(blocks: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return [blocks, ...] of weights as [blocks, words]."""
-    flat = np.ascontiguousarray(blocks.astype(np.int8).reshape(len(blocks), -1))
+    flat = np.ascontiguousarray(blocks.astype(np.uint8).reshape(len(blocks), -1))
     return flat.view("<u4").astype(np.int64)

@@ -14,6 +14,7 @@ from edgepack.converters.mcu.compile import TIERS
 from edgepack.converters.mcu.compilers import find_compiler
 from edgepack.converters.mcu.emulator import emulate, emulator_of
 from edgepack.converters.mcu.firmware import GoldenBytes, build_image
+from edgepack.converters.mcu.program import Table
 from edgepack.targets.registry import find_target
 from tests.converters.mcu.tier_cases import Case, Draw, code_of, program_of
 
@@ -45,6 +46,8 @@ def cases_of(seed: int) -> list[Case]:
         draw.convolution(**square, kernel_height=3, kernel_width=3, input_channels=8, output_channels=6),
         draw.convolution(kernel_height=10, kernel_width=4, input_channels=1, input_height=12, input_width=7),
         draw.convolution(weight=127, bias=0, input_channels=9),
+        draw.convolution(**pointwise, weight=127, shift=-16, input_channels=256, output_channels=3),
+        draw.convolution(**pointwise, weight=-127, shift=-17, input_channels=512, output_channels=4),
         draw.convolution(weight=-127, bias=0, input_channels=9),
         draw.convolution(shift=-22, bias=1 << 28, activation_min=-128, activation_max=127),
         *(draw.convolution() for _ in range(24)),
@@ -59,6 +62,8 @@ def cases_of(seed: int) -> list[Case]:
         draw.dense(per_channel=True, input_size=24),
         draw.dense(input_size=7),
         draw.dense(weight=-127, bias=-(1 << 20)),
+        draw.dense(weight=127, shift=-17, input_size=512, output_size=9),
+        draw.dense(weight=-127, shift=-17, input_size=516, output_size=4),
         *(draw.dense() for _ in range(6)),
         draw.add(larger=1, multiplier=(1 << 31) - 1, shift=-1),
         draw.add(larger=2, shift=-20),
@@ -90,14 +95,19 @@ def specialized(cases: Sequence[Case], *tiers: str) -> list[Call]:
 
 
 def inputs_of(cases: Sequence[Case]) -> list[np.ndarray]:
-    """Return random inputs; every fourth holds the ends of the range alone."""
+    """Return random inputs; the largest sums that there are where all weights are the same."""
     draw = np.random.default_rng(11)
-    shapes = [shape for case in cases for shape in case.shapes[:-1]]
-    ends = np.array([-128, 127], np.int8)
-    return [
-        draw.choice(ends, shape) if number % 4 == 3 else draw.integers(-128, 128, shape).astype(np.int8)
-        for number, shape in enumerate(shapes)
-    ]
+    inputs = []
+    for number, case in enumerate(cases):
+        weights = case.call.constants.get("weights")
+        for shape in case.shapes[:-1]:
+            if isinstance(weights, Table) and len(np.unique(weights.data)) == 1:
+                inputs.append(np.full(shape, -128, np.int8))
+            elif number % 4 == 3:
+                inputs.append(draw.choice(np.array([-128, 127], np.int8), shape))
+            else:
+                inputs.append(draw.integers(-128, 128, shape).astype(np.int8))
+    return inputs
 
 
 def run_on_host(
@@ -172,6 +182,9 @@ def test_weights_that_a_lane_cannot_hold_are_left_to_the_plain_kernel() -> None:
 def test_sums_that_overflow_their_field_are_left_to_another_tier() -> None:
     wide = {"kernel_height": 1, "kernel_width": 1, "input_height": 1, "input_width": 1, "weight": 127}
     fits, overflows = (Draw(1).convolution(**wide, input_channels=n) for n in (256, 260))
+    assert TIERS["m3"](fits.call) is not fits.call
+    assert TIERS["m3"](overflows.call) is overflows.call
+    fits, overflows = (Draw(1).dense(weight=127, input_size=n) for n in (516, 520))
     assert TIERS["m3"](fits.call) is not fits.call
     assert TIERS["m3"](overflows.call) is overflows.call
     fits, overflows = (Draw(1).convolution(**wide, input_channels=n, output_channels=2) for n in (512, 520))

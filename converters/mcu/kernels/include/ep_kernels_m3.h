@@ -34,6 +34,17 @@ typedef struct {
 /* scratch: a pointer a tap, then a byte a channel. */
 void ep_depthwise_conv_2d_s8__m3(const ep_depthwise_fours *op, const int8_t *input, int8_t *output, void *scratch);
 
+/* FULLY_CONNECTED with one factor for all channels; weights: per eight output channels (padded with zeros) [inputs]
+ * of two words of four weights, the first three of each word plus 128, then [8] of twice the bias. */
+typedef struct {
+  const uint32_t *weights;
+  int32_t rows, input_size, output_size; /* input_size: a multiple of four */
+  int32_t multiplier, rounding, shift;
+  int32_t activation_min, activation_max;
+} ep_fully_connected_bytes;
+
+void ep_fully_connected_s8__m3(const ep_fully_connected_bytes *op, const int8_t *input, int8_t *output);
+
 #ifdef __cplusplus
 }
 #endif
