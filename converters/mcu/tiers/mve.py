@@ -123,7 +123,9 @@ def _depthwise(call: Call) -> Call | None:
     if rows is None or channels % 4 or channels != size["input_channels"] or max(height, width) > _SIDE:
         return None
     square = np.pad(taps.transpose(2, 1, 0), ((0, 0), (0, _SIDE - width), (0, _SIDE - height)))
-    factors = rows.reshape(-1, 4, 3).swapaxes(1, 2)
+    factors = _bytes_of(rows.reshape(-1, 4, 3).swapaxes(1, 2)).reshape(channels // 4, -1)
+    blocks = _stream(square.reshape(-1, 4 * _VECTOR), factors, np.zeros((channels // 4, 4), np.int8))
+    moves = size["stride_height"], size["dilation_height"]
     columns = (size["output_width"] - 1) * size["stride_width"] + (width - 1) * size["dilation_width"] + 1
     behind = (_SIDE - width) * size["dilation_width"]
     return replace(
@@ -132,8 +134,9 @@ def _depthwise(call: Call) -> Call | None:
         struct="ep_depthwise_vectors",
         constants={
             "window": call.constants["window"],
-            "weights": _stream(square.reshape(-1, 4 * _VECTOR), _bytes_of(factors)),
+            "weights": Table("uint32_t", np.concatenate([[0], blocks.data])),
             "columns": columns,
+            "two_rows": int(height < _SIDE and moves == (1, 1) and size["output_height"] > 1),
             **_ends(call),
         },
         scratch_bytes=_VECTOR + (columns + behind) * _COLUMN_BYTES,

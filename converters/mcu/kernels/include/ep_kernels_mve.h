@@ -44,12 +44,14 @@ typedef struct {
 void ep_fully_connected_s8__mve(const ep_fully_connected_vectors *op, const int8_t *input, int8_t *output,
                                 void *scratch);
 
-/* DEPTHWISE_CONV_2D with as many outputs as inputs, a multiple of four, and a kernel of up to 4x4; weights: per four
- * channels [4][4][4] weights (channel, column, row, padded with zeros), then [4] of bias, multiplier, shift. */
+/* DEPTHWISE_CONV_2D with as many outputs as inputs, a multiple of four, and a kernel of up to 4x4; weights: a word of
+ * zeros, then per four channels [4][4][4] weights (channel, column, row, padded with zeros), [4] of bias, multiplier,
+ * shift, and a word of zeros. */
 typedef struct {
   ep_window window;
   const uint32_t *weights;
   int32_t columns; /* of the input, with its padding, that a row of outputs reads */
+  int32_t two_rows; /* of outputs at a time: the kernel has at most three rows, and moves by one */
   int32_t zero_point;
   int32_t output_offset;
   int32_t activation_min, activation_max;

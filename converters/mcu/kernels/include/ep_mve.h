@@ -25,8 +25,8 @@
 #define EP_ROUND_EACH(x, temporary, shift) EP_AWAY(x, temporary) "vrshl.s32 " x ", " x ", " shift "\n\t"
 
 /* Four channels of two pixels: from accumulators r0, r2, r4, r6 and r8, r10, r12, lr to outputs without their offset
- * in q0 and q1; r1 points to biases, multipliers and shifts. */
-#define EP_SCALE_8                          \
+ * in q0 and q1; r1 points to biases, multipliers and shifts, and `last` bytes behind the shifts' first afterwards. */
+#define EP_SCALE_8(last)                    \
   "vmov q0[2], q0[0], r0, r4\n\t"           \
   "vmov q0[3], q0[1], r2, r6\n\t"           \
   "vmov q1[2], q1[0], r8, r12\n\t"          \
@@ -37,7 +37,7 @@
   "vadd.i32 q1, q1, q2\n\t"                 \
   "vqrdmulh.s32 q0, q0, q3\n\t"             \
   "vqrdmulh.s32 q1, q1, q3\n\t"             \
-  "vldrw.u32 q3, [r1], #16\n\t"             \
+  "vldrw.u32 q3, [r1], #" last "\n\t"       \
   EP_ROUND_EACH("q0", "q2", "q3")              \
   EP_ROUND_EACH("q1", "q2", "q3")
 

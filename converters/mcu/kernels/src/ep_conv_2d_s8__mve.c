@@ -51,7 +51,7 @@ EP_ASSEMBLY static const uint32_t *multiply(EP_IN_REGISTER const uint32_t *weigh
       "3:\n\t" MORE MORE
       "subs r3, r3, #1\n\t"
       "bne 3b\n\t"
-      "4:\n\t" EP_SCALE_8
+      "4:\n\t" EP_SCALE_8("16")
       "ldrd r3, r4, [sp, #12]\n\t"
       EP_STORE_8("r3")
       "cmp r5, r4\n\t"
