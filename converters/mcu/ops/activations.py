@@ -16,8 +16,15 @@ from edgepack.converters.mcu.fixed_point import (
     tanh,
 )
 from edgepack.converters.mcu.ops.lookup import lookup_call, real_function
-from edgepack.converters.mcu.ops.shapes import require_dtype
-from edgepack.converters.mcu.requantize import Multiplier, activation_range, quantize_multiplier, scale_of
+from edgepack.converters.mcu.ops.real import real_call
+from edgepack.converters.mcu.ops.shapes import one_dtype_of
+from edgepack.converters.mcu.requantize import (
+    Multiplier,
+    activation_range,
+    quantize_multiplier,
+    real_activation_range,
+    scale_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
     from edgepack.converters.graph import Operator, Subgraph, Tensor
     from edgepack.converters.mcu.program import Call
 
+DTYPES = ("int8", "float32")
 _INTEGER_BITS = 4
 """Integer bits of LOGISTIC's and TANH's argument. Source: TFLite micro/kernels/logistic_common.cc."""
 
@@ -38,6 +46,9 @@ def lower_relu(subgraph: Subgraph, operator: Operator) -> Call:
     Source: TFLite micro/kernels/activations_common.cc, CalculateReluOpData.
     """
     source, output = _tensors(subgraph, operator)
+    if source.dtype == "float32":
+        bounds = real_activation_range(operator.op, "float32")
+        return real_call(operator, source, output, "relu", *bounds)
     (scale, zero), (output_scale, output_zero) = scale_of(source), scale_of(output)
     factor = quantize_multiplier(float(scale) / float(output_scale))
     low, high = activation_range(operator.op, output)
@@ -54,6 +65,8 @@ def lower_leaky_relu(subgraph: Subgraph, operator: Operator) -> Call:
     Source: TFLite micro/kernels/leaky_relu_common.cc: factors in double precision.
     """
     source, output = _tensors(subgraph, operator)
+    if source.dtype == "float32":
+        return real_call(operator, source, output, "leaky_relu", operator.options["alpha"])
     (scale, zero), (output_scale, output_zero) = scale_of(source), scale_of(output)
     identity = quantize_multiplier(float(scale) / float(output_scale))
     slope = operator.options["alpha"]
@@ -77,6 +90,8 @@ def lower_logistic(subgraph: Subgraph, operator: Operator) -> Call:
     Source: TFLite reference/integer_ops/logistic.h.
     """
     source, output = _tensors(subgraph, operator)
+    if source.dtype == "float32":
+        return real_call(operator, source, output, "logistic")
     _require_output(operator, output, 1 / 256, -128)
     return lookup_call(operator, source, output, _sigmoid_like(source, logistic, 8, -128))
 
@@ -90,6 +105,8 @@ def lower_tanh(subgraph: Subgraph, operator: Operator) -> Call:
     Source: TFLite reference/integer_ops/tanh.h.
     """
     source, output = _tensors(subgraph, operator)
+    if source.dtype == "float32":
+        return real_call(operator, source, output, "tanh")
     _require_output(operator, output, 1 / 128, 0)
     return lookup_call(operator, source, output, _sigmoid_like(source, tanh, 7, 0))
 
@@ -124,6 +141,8 @@ def lower_elu(subgraph: Subgraph, operator: Operator) -> Call:
     Source: TFLite micro/kernels/elu.cc: a table too, in single precision.
     """
     source, output = _tensors(subgraph, operator)
+    if source.dtype == "float32":
+        return real_call(operator, source, output, "elu")
 
     def elu(real: float) -> float:
         return float(np.float32(math.exp(real)) - np.float32(1)) if real < 0 else real
@@ -140,6 +159,8 @@ def lower_hard_swish(subgraph: Subgraph, operator: Operator) -> Call:
     Source: TFLite micro/kernels/hard_swish_common.cc, reference/hard_swish.h: 16-bit fixed point.
     """
     source, output = _tensors(subgraph, operator)
+    if source.dtype == "float32":
+        return real_call(operator, source, output, "hard_swish")
     (scale, zero), (output_scale, output_zero) = scale_of(source), scale_of(output)
     fine_scale = np.float32(1 / 128) * scale
     out = quantize_multiplier(float(fine_scale / output_scale))
@@ -187,8 +208,7 @@ def _saturate_16(x: int) -> int:
 
 def _tensors(subgraph: Subgraph, operator: Operator) -> tuple[Tensor, Tensor]:
     source, output = subgraph.tensors[operator.inputs[0]], subgraph.tensors[operator.outputs[0]]
-    require_dtype(operator, source, "int8")
-    require_dtype(operator, output, "int8")
+    one_dtype_of(operator, (source, output), DTYPES)
     return source, output
 
 

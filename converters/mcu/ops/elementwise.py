@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from edgepack.converters.errors import ConversionError
 from edgepack.converters.mcu.fixed_point import inverse_sqrt, requantize
 from edgepack.converters.mcu.ops.lookup import lookup_call, real_function
-from edgepack.converters.mcu.ops.shapes import require_dtype
+from edgepack.converters.mcu.ops.real import real_call
+from edgepack.converters.mcu.ops.shapes import one_dtype_of
 from edgepack.converters.mcu.requantize import Multiplier, quantize_multiplier, scale_of
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from edgepack.converters.graph import Operator, Subgraph, Tensor
     from edgepack.converters.mcu.program import Call
 
+DTYPES = ("int8", "float32")
 _RSQRT_SHIFT = 20
 """Bits that keep 1 / sqrt(x) an integer. Source: TFLite micro/kernels/elementwise.cc, kShift."""
 _REAL: dict[str, Callable[[float], float]] = {
@@ -35,6 +37,8 @@ def lower(subgraph: Subgraph, operator: Operator) -> Call:
         ConversionError: Types that the kernel does not take.
     """
     source, output = _tensors(subgraph, operator)
+    if source.dtype == "float32":
+        return real_call(operator, source, output, operator.op.lower())
     return lookup_call(operator, source, output, real_function(source, output, _REAL[operator.op]))
 
 
@@ -44,6 +48,8 @@ def lower_abs(subgraph: Subgraph, operator: Operator) -> Call:
     Source: TFLite micro/kernels/elementwise.cc, AbsEvalQuantized.
     """
     source, output = _tensors(subgraph, operator)
+    if source.dtype == "float32":
+        return real_call(operator, source, output, operator.op.lower())
     (scale, zero), (output_scale, output_zero) = scale_of(source), scale_of(output)
     factor = None if scale == output_scale else quantize_multiplier(float(scale) / float(output_scale))
 
@@ -63,6 +69,8 @@ def lower_rsqrt(subgraph: Subgraph, operator: Operator) -> Call:
     Source: TFLite micro/kernels/elementwise.cc, RsqrtEvalQuantized, which fails for inputs below 0.
     """
     source, output = _tensors(subgraph, operator)
+    if source.dtype == "float32":
+        return real_call(operator, source, output, operator.op.lower())
     (scale, zero), (output_scale, output_zero) = scale_of(source), scale_of(output)
     factor = quantize_multiplier(1.0 / (math.sqrt(float(scale)) * float(output_scale)))
     if factor.shift > _RSQRT_SHIFT + 8:
@@ -83,6 +91,5 @@ def lower_rsqrt(subgraph: Subgraph, operator: Operator) -> Call:
 
 def _tensors(subgraph: Subgraph, operator: Operator) -> tuple[Tensor, Tensor]:
     source, output = subgraph.tensors[operator.inputs[0]], subgraph.tensors[operator.outputs[0]]
-    require_dtype(operator, source, "int8")
-    require_dtype(operator, output, "int8")
+    one_dtype_of(operator, (source, output), DTYPES)
     return source, output

@@ -220,6 +220,7 @@ void ep_cast(const ep_cast_constants *op, const void *input, void *output);
 void ep_select_8(const ep_select *op, const uint8_t *condition, const void *input_1, const void *input_2, void *output);
 void ep_select_16(const ep_select *op, const uint8_t *condition, const void *input_1, const void *input_2, void *output);
 void ep_select_32(const ep_select *op, const uint8_t *condition, const void *input_1, const void *input_2, void *output);
+void ep_logical_not(const ep_real *op, const uint8_t *input, uint8_t *output);
 void ep_logical_and(const ep_broadcast *loops, const uint8_t *input_1, const uint8_t *input_2, uint8_t *output);
 void ep_logical_or(const ep_broadcast *loops, const uint8_t *input_1, const uint8_t *input_2, uint8_t *output);
 void ep_l2_normalization_s8(const ep_l2_normalization *op, const int8_t *input, int8_t *output);

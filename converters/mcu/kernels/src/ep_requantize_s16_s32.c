@@ -1,0 +1,9 @@
+#include "ep_kernels.h"
+
+/* Source: TFLite reference/requantize.h. */
+void ep_requantize_s16_s32(const ep_rescale *op, const int16_t *input, int32_t *output) {
+  for (int32_t i = 0; i < op->size; ++i) {
+    const int32_t scaled = ep_requantize(input[i] + op->input_offset, op->multiplier, op->shift);
+    output[i] = scaled + op->output_offset;
+  }
+}

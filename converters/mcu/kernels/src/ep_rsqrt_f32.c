@@ -1,0 +1,10 @@
+#include "ep_kernels.h"
+#include "ep_math.h"
+
+/* Source: TFLite micro/kernels/elementwise.cc. */
+void ep_rsqrt_f32(const ep_real *op, const float *input, float *output) {
+  for (int32_t i = 0; i < op->size; ++i) {
+    const float x = input[i];
+    output[i] = 1.0f / sqrtf(x);
+  }
+}
