@@ -45,4 +45,4 @@ class MissingExtraError(EdgepackError):
 class CompilerError(EdgepackError):
     """There is no C compiler for the target, or it failed: a program must be installed, or it is a bug."""
 
-    exit_code = 11
+    exit_code = 15

@@ -102,9 +102,9 @@ def test_what_cannot_be_planned(project: Path, model: Path) -> None:
         api.plan_builds(model, targets=[], **plan)
     with pytest.raises(ProjectError, match="No model was named"):
         api.plan_builds(None, targets=["rpi"], **plan)
-    board = (BOARDS / "cortex-m4.toml").read_text().replace(
-        'family = "mcu"', 'family = "mcu"\nbuildable = false\nnot_buildable_reason = "Its compiler is not public."'
-    )
+    closed = 'family = "mcu"\nbuildable = false\nnot_buildable_reason = "Its compiler is not public."'
+    board = (BOARDS / "cortex-m4.toml").read_text().replace('"cortex-m4"', '"closed"', 1)
+    board = board.replace('family = "mcu"', closed)
     (project / "closed.toml").write_text(board)
     with pytest.raises(TargetError, match="inspected but not built"):
         api.plan_builds(model, targets=["./closed.toml"], **plan)
