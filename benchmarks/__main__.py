@@ -17,7 +17,19 @@ from pathlib import Path
 
 from benchmarks.timing import LEFT_OUT
 
-ORDER = ("startup", "rebuild", "quantize", "fidelity", "stability", "gate", "push", "fleet", "mcu")
+ORDER = (
+    "startup",
+    "rebuild",
+    "quantize",
+    "fidelity",
+    "overhead",
+    "energy",
+    "stability",
+    "gate",
+    "push",
+    "fleet",
+    "mcu",
+)
 HERE = Path(__file__).parent
 
 
