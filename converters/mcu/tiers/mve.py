@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 _VECTOR = 16
 _EVEN_THEN_ODD = (0, 2, 4, 6, 1, 3, 5, 7)
 """Channels in the lanes of two vectors of 32 bits that VQMOVNB and VQMOVNT join."""
+_LINE_BYTES = 1024
+"""Scratch for a row of a convolution's inputs, from which on it is computed in parts."""
+_LEAST_WIDTH = 8
+"""Outputs of such a part."""
+_NARROW = 16
+"""Outputs of a row, below which an odd one is paired with the next row's."""
 _SIDE = 4
 """Rows and columns of a depthwise kernel that one vector holds."""
 _COLUMN_BYTES = _VECTOR * _SIDE
@@ -89,7 +95,10 @@ def _stream(*parts: NDArray[np.int64] | NDArray[np.int8]) -> Table:
 
 def _convolution(call: Call) -> Call | None:
     size = _window(call)
-    matrix = _table(call, "weights").reshape(size["output_channels"], -1)
+    channels, height, depth = size["output_channels"], size["kernel_height"], size["input_channels"]
+    kernels = _undilated(_table(call, "weights").reshape(channels, height, -1, depth), size["dilation_width"])
+    size |= {"kernel_width": kernels.shape[2], "dilation_width": 1}
+    matrix = kernels.swapaxes(1, 2).reshape(channels, -1)
     rows = _factors(call, matrix)
     if rows is None:
         return None
@@ -97,22 +106,49 @@ def _convolution(call: Call) -> Call | None:
     vectors = blocks.shape[1] // _VECTOR
     blocks = blocks.reshape(-1, 4, vectors, _VECTOR).swapaxes(1, 2)
     factors = _padded(rows, 4, 1).reshape(-1, 4, 3).swapaxes(1, 2)
-    kernel = size["kernel_height"], size["kernel_width"]
-    padding = size["padding_top"], size["padding_left"]
-    pointwise = kernel == (1, 1) and padding == (0, 0) and matrix.shape[1] % _VECTOR == 0
+    lines = _lines(size)
     return replace(
         call,
         kernel="ep_conv_2d_s8__mve",
         struct="ep_conv_2d_vectors",
         constants={
-            "window": call.constants["window"],
+            "window": Struct(size),
             "weights": _stream(blocks, _bytes_of(factors)),
             "vectors": vectors,
-            "pointwise": int(pointwise),
+            **lines,
             **_ends(call),
         },
-        scratch_bytes=4 if pointwise else 2 * _VECTOR * vectors,
+        scratch_bytes=2 * _VECTOR + lines["rows"] * lines["line_bytes"] if lines["line_bytes"] else 4,
     )
+
+
+def _undilated(kernels: NDArray[np.int64], dilation: int) -> NDArray[np.int64]:
+    """Return kernels [out, height, width, in] with the columns that a dilation leaves out, as zeros."""
+    count, height, width, depth = kernels.shape
+    dense = np.zeros((count, height, (width - 1) * dilation + 1, depth), np.int64)
+    dense[:, :, ::dilation] = kernels
+    return dense
+
+
+def _lines(size: dict[str, int]) -> dict[str, int]:
+    """Return how many outputs of a convolution are computed at a time, and each row's bytes of scratch."""
+    column = size["kernel_height"] * size["input_channels"]
+    reach = {axis: (size[f"output_{axis}"] - 1) * size[f"stride_{axis}"] for axis in ("height", "width")}
+    inside = (
+        size["padding_top"] == size["padding_left"] == 0
+        and reach["height"] < size["input_height"]
+        and reach["width"] + size["kernel_width"] <= size["input_width"]
+    )
+    if size["kernel_height"] == 1 and inside and column * size["kernel_width"] % _VECTOR == 0:
+        return {"rows": size["output_height"], "width": size["output_width"], "line_bytes": 0}
+    width = size["output_width"]
+    while (
+        width > _LEAST_WIDTH and (width * size["stride_width"] + size["kernel_width"]) * column > _LINE_BYTES
+    ):
+        width = -(-width // 4) * 2  # half of it, even
+    columns = (width - 1) * size["stride_width"] + size["kernel_width"]
+    together = width % 2 and size["output_width"] == width < _NARROW
+    return {"rows": 2 if together else 1, "width": width, "line_bytes": columns * column}
 
 
 def _depthwise(call: Call) -> Call | None:

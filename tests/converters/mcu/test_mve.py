@@ -1,4 +1,4 @@
-"""The Helium kernels give the bytes of the plain ones: many random calls in one image, on an emulated Cortex-M55."""
+"""The Helium kernels give the bytes of the plain ones: many calls in one image, on an emulated Cortex-M55."""
 
 from __future__ import annotations
 
@@ -34,25 +34,39 @@ def pool(channels: int, size: int, kernel: int, stride: int, padding: int, bound
     window = {f"{kind}_{axis}": n for kind, n in both.items() for axis in ("height", "width")}
     window |= {"input_channels": channels, "output_channels": channels}
     window |= {"padding_top": padding, "padding_left": padding}
-    order = (
-        "input_height",
-        "input_width",
-        "input_channels",
-        "output_height",
-        "output_width",
-        "output_channels",
-    )
-    members = {key: window.pop(key) for key in order} | window
     call = Call(
         label="AVERAGE_POOL_2D",
         operator=0,
         kernel="ep_average_pool_2d_s8",
         struct="ep_pool_2d",
-        constants={"window": Struct(members), "activation_min": -bound, "activation_max": bound},
+        constants={"window": Struct(window), "activation_min": -bound, "activation_max": bound},
         inputs=(0,),
         outputs=(1,),
     )
     return Case(call, ((size, size, channels), (out, out, channels)))
+
+
+def unpadded(draw: Draw, **fixed: int) -> Case:
+    """Return a convolution that does not reach over the input's edge."""
+    while True:
+        case = draw.convolution(**fixed)
+        size = window_of(case.call)
+        ends = [
+            (size[f"output_{axis}"] - 1) * size[f"stride_{axis}"] + size[f"kernel_{axis}"]
+            for axis in ("height", "width")
+        ]
+        if not size["padding_top"] | size["padding_left"] and ends <= [
+            size["input_height"],
+            size["input_width"],
+        ]:
+            return case
+
+
+def window_of(call: Call) -> dict[str, int]:
+    """Return the members of a call's window."""
+    window = call.constants["window"]
+    assert isinstance(window, Struct)
+    return dict(window.members)
 
 
 def cases_of(seed: int) -> list[Case]:
@@ -60,9 +74,13 @@ def cases_of(seed: int) -> list[Case]:
     draw = Draw(seed)
     three = {**SQUARE, "kernel_height": 3, "kernel_width": 3}
     return [
-        draw.convolution(**POINT, input_channels=16, output_channels=8, input_height=3, input_width=5),
-        draw.convolution(**POINT, input_channels=64, output_channels=5),
-        draw.convolution(**POINT, input_channels=32, output_channels=4, input_height=1, input_width=1),
+        unpadded(draw, **POINT, input_channels=16, output_channels=8, input_height=3, input_width=5),
+        unpadded(draw, **{**POINT, "stride_width": 2}, input_channels=64, output_channels=5),
+        unpadded(draw, **POINT, input_channels=32, output_channels=4, input_height=1, input_width=1),
+        unpadded(draw, **{**POINT, "kernel_width": 4}, input_channels=12, output_channels=4, input_width=9),
+        draw.convolution(**three, input_channels=12, output_channels=5, input_width=61),
+        draw.convolution(**three, input_channels=2, output_channels=5, input_width=18, input_height=4),
+        draw.convolution(kernel_width=3, dilation_width=2, dilation_height=2, input_channels=18),
         draw.convolution(**POINT, input_channels=20, output_channels=7, input_height=5, input_width=3),
         draw.convolution(**three, input_channels=3, output_channels=16),
         draw.convolution(**three, input_channels=16, output_channels=3),
@@ -108,6 +126,13 @@ def test_helium_gives_the_bytes_of_the_plain_kernels(
     assert len({byte for output in expected for byte in output}) > 200, "the cases reach over int8's range"
     calls = specialized(cases, "mve")
     assert not [call.label for call in calls if not call.kernel.endswith("__mve")]
+    convolutions = [call for call in calls if call.kernel == "ep_conv_2d_s8__mve"]
+    assert {call.constants["line_bytes"] == 0 for call in convolutions} == {True, False}
+    assert {call.constants["width"] == window_of(call)["output_width"] for call in convolutions} == {
+        True,
+        False,
+    }
+    assert {1, 2} <= {call.constants["rows"] for call in convolutions}
     golden = GoldenBytes(tuple(data.tobytes() for data in inputs), tuple(expected))
     image = build_image(code_of(program_of(cases, calls)), board, built, golden, tmp_path)
     assert emulate(image, board).wrong_bytes == 0

@@ -14,19 +14,20 @@
 extern "C" {
 #endif
 
-/* CONV_2D; weights: per four output channels (padded with zeros) [vectors][4][16] weights, then [4] of bias,
- * multiplier, shift. */
+/* CONV_2D with a dilation of 1 along rows; weights: per four output channels (padded with zeros) [vectors][4][16]
+ * weights, a channel's in the order [width][height][in], then [4] of bias, multiplier, shift. */
 typedef struct {
   ep_window window;
   const uint32_t *weights;
-  int32_t vectors;   /* of sixteen inputs that a kernel takes */
-  int32_t pointwise; /* a kernel is one pixel, of whole vectors */
+  int32_t vectors;     /* of sixteen inputs that a kernel takes */
+  int32_t rows, width; /* of outputs at a time: one row, or part of it; or several whole rows */
+  int32_t line_bytes;  /* of a row's inputs in scratch; 0: kernels are whole vectors in the input, nothing is copied */
   int32_t zero_point;
   int32_t output_offset;
   int32_t activation_min, activation_max;
 } ep_conv_2d_vectors;
 
-/* scratch: 32 bytes a vector; none where pointwise. */
+/* scratch: 16 bytes, the lines, 16 bytes. */
 void ep_conv_2d_s8__mve(const ep_conv_2d_vectors *op, const int8_t *input, int8_t *output, void *scratch);
 
 /* FULLY_CONNECTED with one factor for all channels; weights: per eight output channels (padded with zeros), in the

@@ -62,89 +62,74 @@ EP_ASSEMBLY static const uint32_t *multiply(EP_IN_REGISTER const uint32_t *weigh
       "pop {r4-r11, pc}\n\t");
 }
 
-/* The taps of a kernel's row or column that lie inside the input. */
-typedef struct {
-  int32_t first, end;
-} span;
-
-static span inside(int32_t start, int32_t taps, int32_t dilation, int32_t size) {
-  span taps_inside = {0, taps};
-  if (start < 0) {
-    taps_inside.first = (dilation - 1 - start) / dilation;
-  }
-  if (start + (taps - 1) * dilation >= size) {
-    taps_inside.end = (size - start + dilation - 1) / dilation;
-  }
-  if (taps_inside.end < taps_inside.first) { /* none is inside */
-    taps_inside.end = taps_inside.first;
-  }
-  return taps_inside;
-}
-
-/* Where the next output pixel's kernel begins. */
-typedef struct {
-  int32_t top, left, out_x;
-} place;
-
-static void advance(const ep_window *w, place *at) {
-  at->left += w->stride_width;
-  if (++at->out_x == w->output_width) {
-    *at = (place){at->top + w->stride_height, -w->padding_left, 0};
+/* Pixels to pixels that lie `to_step` apart; the source stands still where `from_step` is 0. */
+static void spread(const int8_t *from, int32_t from_step, int32_t pixels, int32_t depth, int8_t *to, int32_t to_step) {
+  for (int32_t slice = 0; pixels > 0 && slice < depth; slice += EP_VECTOR, to += EP_VECTOR) {
+    const int8_t *source = from;
+    int8_t *goal = to;
+    __asm__ volatile(
+        "vctp.8 %[rest]\n\t"
+        "dls lr, %[pixels]\n\t"
+        "1: vpstt\n\t"
+        "vldrbt.u8 q0, [%[source]]\n\t"
+        "vstrbt.8 q0, [%[goal]]\n\t"
+        "add %[source], %[source], %[from_step]\n\t"
+        "add %[goal], %[goal], %[to_step]\n\t"
+        "le lr, 1b\n\t"
+        : [source] "+r"(source), [goal] "+r"(goal)
+        : [rest] "r"(depth - slice), [pixels] "r"(pixels), [from_step] "r"(from_step), [to_step] "r"(to_step)
+        : "lr", "q0", "memory");
+    from += from_step == 0 ? 0 : EP_VECTOR;
   }
 }
 
-/* The inputs of one output pixel in the order of the weights, with the zero point where the kernel reaches over the
- * input's edge. What lies behind them meets weights of 0. */
-static void gather(const ep_conv_2d_vectors *op, const int8_t *input, const place *at, int8_t *patch) {
+/* Where the pixels of some rows of outputs find their inputs. */
+typedef struct {
+  const int8_t *from;
+  int32_t step, line; /* from a pixel to the next, from a row to the next */
+} source;
+
+/* The columns that `width` outputs of a row read, each with the rows of the kernel one behind another: then a
+ * kernel's inputs are one run of bytes, and the next output's overlap with them. Over the edge, the zero point. */
+static void gather(const ep_conv_2d_vectors *op, const int8_t *input, int32_t top, int32_t left, int32_t width,
+                   const int8_t *outside, int8_t *columns) {
   const ep_window *const w = &op->window;
-  const int32_t depth = w->input_channels, run = w->kernel_width * depth;
-  const int32_t down = w->dilation_height * w->input_width * depth;
-  const span rows = inside(at->top, w->kernel_height, w->dilation_height, w->input_height);
-  const span columns = inside(at->left, w->kernel_width, w->dilation_width, w->input_width);
-  const int32_t wide = columns.end - columns.first, high = rows.end - rows.first;
-  if (wide < w->kernel_width || high < w->kernel_height) {
-    ep_fill(patch, (int8_t)op->zero_point, w->kernel_height * run);
-  }
-  const int32_t y = at->top + rows.first * w->dilation_height, x = at->left + columns.first * w->dilation_width;
-  const int8_t *from = input + (y * w->input_width + x) * depth;
-  int8_t *to = patch + rows.first * run + columns.first * depth;
-  for (int32_t ky = 0; ky < high; ++ky, from += down, to += run) {
-    if (w->dilation_width == 1) {
-      ep_copy(to, from, wide * depth);
+  const int32_t depth = w->input_channels, step = w->kernel_height * depth;
+  const int32_t count = (width - 1) * w->stride_width + w->kernel_width;
+  const int32_t before = ep_clamp(-left, 0, count), end = ep_clamp(w->input_width - left, before, count);
+  int32_t y = top;
+  for (int32_t ky = 0; ky < w->kernel_height; ++ky, y += w->dilation_height, columns += depth) {
+    if (y < 0 || y >= w->input_height) {
+      spread(outside, 0, count, depth, columns, step);
       continue;
     }
-    for (int32_t kx = 0; kx < wide; ++kx) {
-      ep_copy(to + kx * depth, from + kx * w->dilation_width * depth, depth);
-    }
+    const int8_t *const inside = input + (y * w->input_width + left + before) * depth;
+    spread(outside, 0, before, depth, columns, step);
+    spread(inside, depth, end - before, depth, columns + before * step, step);
+    spread(outside, 0, count - end, depth, columns + end * step, step);
   }
 }
 
-/* Returns where the inputs of the next output pixel lie: in place, or in `patch`. */
-static const int8_t *load(const ep_conv_2d_vectors *op, const int8_t *input, place *at, int8_t *patch) {
-  const int8_t *from = patch;
-  if (op->pointwise) {
-    from = input + (at->top * op->window.input_width + at->left) * op->window.input_channels;
-  } else {
-    gather(op, input, at, patch);
-  }
-  advance(&op->window, at);
-  return from;
-}
-
-void ep_conv_2d_s8__mve(const ep_conv_2d_vectors *op, const int8_t *input, int8_t *output, void *scratch) {
-  const ep_window *const w = &op->window;
-  const int32_t channels = w->output_channels, rest = channels & 3, whole = channels - rest;
-  const int32_t pixels = w->output_height * w->output_width;
-  int8_t *const patch = (int8_t *)scratch;
+/* Rows of outputs, two pixels at a time. */
+static void multiply_rows(const ep_conv_2d_vectors *op, source in, int32_t width, int32_t pixels, int8_t *output) {
+  const int32_t channels = op->window.output_channels, rest = channels & 3, whole = channels - rest;
+  const int8_t *line = in.from;
+  int32_t x = 0;
   int8_t last[8];
-  place at = {-w->padding_top, -w->padding_left, 0};
-  for (int32_t pixel = 0; pixel < pixels; pixel += 2, output += 2 * channels) {
-    const int32_t other = pixel + 1 < pixels ? 1 : 0; /* else one pixel, twice */
+  for (; pixels > 0; pixels -= 2, output += 2 * channels) {
+    const int32_t other = pixels > 1 ? 1 : 0; /* else one pixel, twice */
     const uint32_t *weights = op->weights;
-    pass p = {output, output + other * channels, op->activation_min, op->activation_max, NULL, NULL,
+    const int8_t *inputs[2] = {in.from, in.from};
+    for (int32_t i = 0; i <= other; ++i) {
+      inputs[i] = in.from;
+      in.from += in.step;
+      if (++x == width) {
+        x = 0;
+        in.from = line += in.line;
+      }
+    }
+    pass p = {output, output + other * channels, op->activation_min, op->activation_max, inputs[0], inputs[other],
               op->vectors - 1, op->output_offset, output + whole};
-    p.inputs = load(op, input, &at, patch);
-    p.other_inputs = other ? load(op, input, &at, patch + EP_VECTOR * op->vectors) : p.inputs;
     if (whole > 0) {
       weights = multiply(weights, &p);
     }
@@ -155,6 +140,32 @@ void ep_conv_2d_s8__mve(const ep_conv_2d_vectors *op, const int8_t *input, int8_
       (void)multiply(weights, &p);
       memcpy(output + whole, last, (size_t)rest);
       memcpy(output + other * channels + whole, last + 4, (size_t)rest);
+    }
+  }
+}
+
+void ep_conv_2d_s8__mve(const ep_conv_2d_vectors *op, const int8_t *input, int8_t *output, void *scratch) {
+  const ep_window *const w = &op->window;
+  const int32_t depth = w->input_channels;
+  if (op->line_bytes == 0) {
+    const source in = {input, w->stride_width * depth, w->stride_height * w->input_width * depth};
+    multiply_rows(op, in, w->output_width, w->output_height * w->output_width, output);
+    return;
+  }
+  int8_t *const outside = (int8_t *)scratch, *const lines = outside + EP_VECTOR;
+  const source in = {lines, w->stride_width * w->kernel_height * depth, op->line_bytes};
+  ep_fill(outside, (int8_t)op->zero_point, EP_VECTOR);
+  for (int32_t out_y = 0; out_y < w->output_height; out_y += op->rows) {
+    const int32_t rows = out_y + op->rows <= w->output_height ? op->rows : w->output_height - out_y;
+    for (int32_t out_x = 0; out_x < w->output_width; out_x += op->width) {
+      const int32_t width = out_x + op->width <= w->output_width ? op->width : w->output_width - out_x;
+      const int32_t left = out_x * w->stride_width - w->padding_left;
+      for (int32_t row = 0; row < rows; ++row) {
+        const int32_t top = (out_y + row) * w->stride_height - w->padding_top;
+        gather(op, input, top, left, width, outside, lines + row * op->line_bytes);
+      }
+      multiply_rows(op, in, width, rows * width, output);
+      output += rows * width * w->output_channels;
     }
   }
 }
