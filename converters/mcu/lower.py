@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edgepack.converters.errors import ConversionError
 from edgepack.converters.mcu.ops import (
     activations,
@@ -30,14 +32,17 @@ from edgepack.converters.mcu.ops import (
     softmax,
     space_to_batch,
     split,
+    svdf,
     transpose,
 )
-from edgepack.converters.mcu.program import C_TYPES, Call, Program, Table, Value, View
+from edgepack.converters.mcu.program import C_TYPES, DTYPE_BYTES, Call, Program, Table, Value, View
 from edgepack.converters.mcu.requantize import scale_of
 from edgepack.converters.mcu.variables import VARIABLE_OPERATORS, Variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
 
     from edgepack.converters.graph import Graph, Operator, Subgraph, Tensor
 
@@ -106,6 +111,7 @@ LOWERINGS: Mapping[str, Callable[[Subgraph, Operator], Call | list[Call]]] = {
     "STRIDED_SLICE": slice.lower_strided,
     "SUB": add.lower,
     "SUM": reductions.lower,
+    "SVDF": svdf.lower,
     "TANH": activations.lower_tanh,
     "TRANSPOSE": transpose.lower,
     "UNPACK": split.lower_unpack,
@@ -130,7 +136,7 @@ def lower(graph: Graph) -> Program:
         outputs=graph.main.outputs,
         views=work.views,
         constants=work.constants(),
-        state=work.variables.initial,
+        state=work.state(),
     )
 
 
@@ -158,6 +164,19 @@ class _Work:
             raise ConversionError(msg, remedy=f"Use operators that have one: {known}.")
         calls = lowering(self.subgraph, operator)
         self.calls += calls if isinstance(calls, list) else [calls]
+
+    def state(self) -> dict[int, NDArray[np.uint8]]:
+        """Return what is kept from one run to the next: variables, and tensors that an operator changes.
+
+        Source: TFLite Micro micro_interpreter_graph.cc, ResetVariableTensors: zero, or int8's zero point.
+        """
+        found = dict(self.variables.initial)
+        for index in {value for call in self.calls for value in call.inputs}:
+            tensor = self.subgraph.tensors[index] if index < len(self.subgraph.tensors) else None
+            if tensor is not None and tensor.is_variable:
+                first = scale_of(tensor)[1] & 0xFF if tensor.dtype == "int8" else 0
+                found[index] = np.full(tensor.elements * DTYPE_BYTES[tensor.dtype], first, np.uint8)
+        return found
 
     def constants(self) -> dict[int, Table]:
         """Return the tensors in the file that kernels read as they read any other."""

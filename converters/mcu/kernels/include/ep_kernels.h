@@ -13,6 +13,7 @@
 #include "ep_fixed_point.h"
 #include "ep_arithmetic.h"
 #include "ep_movement.h"
+#include "ep_svdf.h"
 
 #ifdef __cplusplus
 extern "C" {
