@@ -180,10 +180,10 @@ def lower_hard_swish(subgraph: Subgraph, operator: Operator) -> Call:
         if relu.shift > 0:
             slope = _saturate_16(slope * 2)
         if relu.shift < 0:
-            slope = rounding_shift_right(slope, -relu.shift)
+            slope = _shift_right_16(slope, -relu.shift)
         product = ((slope + (1 << 15)) >> 1) * on_output
         before = product >> 15 if product >= 0 else -(-product >> 15)
-        return _int16(rounding_shift_right(before, -out.shift) + output_zero)
+        return _int16(_shift_right_16(before, -out.shift) + output_zero)
 
     return lookup_call(operator, source, output, hard_swish)
 
@@ -196,6 +196,13 @@ def _to_16(multiplier: int) -> int:
 def _mul_16(a: int, b: int) -> int:
     """Return round(a * b / 2^15), as `doubling_high_mul` does for 32 bits."""
     return _saturate_16(doubling_high_mul(a << 16, b))
+
+
+def _shift_right_16(x: int, exponent: int) -> int:
+    """Return round(x / 2^exponent); from 16 bits on, gemmlowp's mask of 16 bits leaves the sign."""
+    if exponent < 16:
+        return rounding_shift_right(x, exponent)
+    return 1 if x >= 0 else -1
 
 
 def _int16(x: int) -> int:

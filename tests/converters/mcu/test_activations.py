@@ -55,7 +55,7 @@ def test_every_input_of_named_quantizations(op: str, run_c: Run, run_tflm: Run) 
     assert_same(run_c(model, every_int8(len(NAMED))), run_tflm(model, every_int8(len(NAMED))), op)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(quantization, quantization), min_size=2, max_size=2))
 def test_every_input_of_any_quantization(run_c: Run, run_tflm: Run, drawn: list[Any]) -> None:
     model = join([case(op, *pair) for op in OPERATORS for pair in drawn])

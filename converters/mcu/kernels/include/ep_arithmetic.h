@@ -226,6 +226,23 @@ void ep_logical_or(const ep_broadcast *loops, const uint8_t *input_1, const uint
 void ep_l2_normalization_s8(const ep_l2_normalization *op, const int8_t *input, int8_t *output);
 void ep_l2_normalization_f32(const ep_l2_normalization *op, const float *input, float *output);
 
+/* SOFTMAX over the last dimension, float32. */
+typedef struct {
+  int32_t rows, depth;
+  float beta;
+} ep_softmax_real;
+
+/* SOFTMAX, int16: exp(x) for x in [-10, 0] and 1 / (1 + x) for x in [0, 1], 513 values in Q0.15 each. */
+typedef struct {
+  int32_t rows, depth;
+  int32_t multiplier, shift;
+  const int16_t *exp;
+  const int16_t *reciprocal;
+} ep_softmax_s16_constants;
+
+void ep_softmax_f32(const ep_softmax_real *op, const float *input, float *output);
+void ep_softmax_s16(const ep_softmax_s16_constants *op, const int16_t *input, int16_t *output);
+
 #ifdef __cplusplus
 }
 #endif
