@@ -80,6 +80,7 @@ typedef struct {
 } ep_softmax;
 
 void ep_softmax_s8(const ep_softmax *op, const int8_t *input, int8_t *output);
+void ep_softmax_s8_s16(const ep_softmax *op, const int8_t *input, int16_t *output);
 
 #ifdef __cplusplus
 }
