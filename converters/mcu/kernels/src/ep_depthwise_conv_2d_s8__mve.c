@@ -83,27 +83,29 @@ typedef struct {
   int32_t step;
 } line;
 
-/* Up to sixteen channels of the columns that a row of outputs reads. */
-static void transpose(const ep_depthwise_vectors *op, const line lines[ROWS], int32_t channels, int8_t *to) {
-  const ep_window *const w = &op->window;
-  const int8x16_t outside = vdupq_n_s8((int8_t)op->zero_point);
-  const int8x16x4_t edge = {{outside, outside, outside, outside}};
-  const mve_pred16_t some = vctp8q((uint32_t)channels);
-  const int32_t right = w->input_width - 1 + w->padding_left; /* the last column inside */
-  const int8_t *a = lines[0].from, *b = lines[1].from, *c = lines[2].from, *d = lines[3].from;
-  for (int32_t column = 0; column < op->columns; ++column, to += COLUMN) {
-    if (column < w->padding_left || column > right) {
-      vst4q_s8(to, edge);
-      continue;
-    }
-    const int8x16x4_t rows = {
-        {vldrbq_z_s8(a, some), vldrbq_z_s8(b, some), vldrbq_z_s8(c, some), vldrbq_z_s8(d, some)}};
-    vst4q_s8(to, rows);
-    a += lines[0].step;
-    b += lines[1].step;
-    c += lines[2].step;
-    d += lines[3].step;
-  }
+/* Up to sixteen channels of pixels of four rows, transposed. */
+EP_ASSEMBLY static void transpose(EP_IN_REGISTER const line lines[ROWS], EP_IN_REGISTER int32_t channels,
+                                  EP_IN_REGISTER int32_t pixels, EP_IN_REGISTER int8_t *to) {
+  __asm__ volatile(
+      "push {r4-r11, lr}\n\t"
+      "ldm r0, {r4-r11}\n\t"
+      "vctp.8 r1\n\t"
+      "dls lr, r2\n\t"
+      "1: vpstttt\n\t"
+      "vldrbt.u8 q0, [r4]\n\t"
+      "vldrbt.u8 q1, [r6]\n\t"
+      "vldrbt.u8 q2, [r8]\n\t"
+      "vldrbt.u8 q3, [r10]\n\t"
+      "add r4, r4, r5\n\t"
+      "add r6, r6, r7\n\t"
+      "add r8, r8, r9\n\t"
+      "add r10, r10, r11\n\t"
+      "vst40.8 {q0, q1, q2, q3}, [r3]\n\t"
+      "vst41.8 {q0, q1, q2, q3}, [r3]\n\t"
+      "vst42.8 {q0, q1, q2, q3}, [r3]\n\t"
+      "vst43.8 {q0, q1, q2, q3}, [r3]!\n\t"
+      "le lr, 1b\n\t"
+      "pop {r4-r11, pc}\n\t");
 }
 
 static void add_to(uint32_t words[4], int32_t bytes) {
@@ -150,24 +152,30 @@ static void multiply_row(const ep_depthwise_vectors *op, const uint32_t *weights
 void ep_depthwise_conv_2d_s8__mve(const ep_depthwise_vectors *op, const int8_t *input, int8_t *output, void *scratch) {
   const ep_window *const w = &op->window;
   const int32_t depth = w->output_channels, stride = w->input_width * depth, row_bytes = w->output_width * depth;
-  const int32_t together = op->two_rows ? 2 : 1;
+  const int32_t together = op->two_rows ? 2 : 1, left = w->padding_left;
+  const int32_t pixels = ep_clamp(w->input_width, 0, op->columns - left);
   int8_t *const nothing = (int8_t *)scratch, *const columns = nothing + EP_VECTOR;
-  ep_fill(nothing, (int8_t)op->zero_point, EP_VECTOR);
+  ep_fill(nothing, (int8_t)op->zero_point, EP_VECTOR + COLUMN * op->columns);
   for (int32_t out_y = 0; out_y < w->output_height; out_y += together, output += together * row_bytes) {
     const uint32_t *weights = op->weights + 1;
     int8_t *const below = out_y + 1 < w->output_height ? output + row_bytes : output; /* the upper one comes last */
+    line lines[ROWS];
+    int32_t y = out_y * w->stride_height - w->padding_top;
+    for (int32_t row = 0; row < ROWS; ++row, y += w->dilation_height) {
+      const int inside = y >= 0 && y < w->input_height;
+      lines[row].from = inside ? input + y * stride : nothing;
+      lines[row].step = inside ? depth : 0;
+    }
     for (int32_t channel = 0; channel < depth; channel += EP_VECTOR) {
       const int32_t fours = depth - channel < EP_VECTOR ? (depth - channel) / 4 : 4;
-      line lines[ROWS];
-      int32_t y = out_y * w->stride_height - w->padding_top;
-      for (int32_t row = 0; row < ROWS; ++row, y += w->dilation_height) {
-        const int inside = y >= 0 && y < w->input_height;
-        lines[row].from = inside ? input + y * stride + channel : nothing;
-        lines[row].step = inside ? depth : 0;
+      if (pixels > 0) {
+        transpose(lines, 4 * fours, pixels, columns + COLUMN * left);
       }
-      transpose(op, lines, 4 * fours, columns);
       multiply_row(op, weights, fours, columns, output + channel, below + channel);
       weights += fours * (4 * EP_VECTOR + 3 * EP_VECTOR + 4) / 4;
+      for (int32_t row = 0; row < ROWS; ++row) {
+        lines[row].from += lines[row].step == 0 ? 0 : EP_VECTOR;
+      }
     }
   }
 }
