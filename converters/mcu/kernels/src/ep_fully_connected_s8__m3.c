@@ -84,8 +84,8 @@ EP_ASSEMBLY static const uint32_t *multiply(EP_IN_REGISTER const uint32_t *weigh
       "bne 2b\n\t"
       "ldr r1, [sp, #8]\n\t"
       SPLIT("r4", "r5", "r6", "r7") SPLIT("r8", "r9", "r10", "r11")
-      "add r3, sp, #12\n\t"
-      "ldm r3, {r1, r2, r3}\n\t"
+      "add r12, sp, #12\n\t"
+      "ldm r12, {r1, r2, r3}\n\t"
       FINISH("r4") FINISH("r5") FINISH("r6") FINISH("r7")
       FINISH("r8") FINISH("r9") FINISH("r10") FINISH("r11")
       JOIN("r4", "r6", "r7", "r5") JOIN("r8", "r10", "r11", "r9")
