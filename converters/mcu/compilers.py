@@ -37,6 +37,8 @@ _UNWIND = ("-fno-unwind-tables", "-fno-asynchronous-unwind-tables")
 _CODE = ("-std=c99", "-O2", "-ffunction-sections", "-fdata-sections", *_UNWIND)
 # GCC turns copying loops into calls of memcpy, and so the loop inside memcpy into a call of itself.
 _GCC = ("-fno-tree-loop-distribute-patterns",)
+# Behind all others, for a GCC without a C library: Debian installs one only where it is asked to.
+_GCC_HEADERS = tuple(w for f in ("include", "include_gcc") for w in ("-idirafter", str(FIRMWARE / f)))
 _ZIG = ("-fhosted", "-fno-builtin-memmove", "-fno-sanitize=undefined", "-fno-stack-protector")
 _PREFERRED: dict[str, CompilerName] = {"cortex-m55": "zig", "cortex-m85": "zig"}
 """Core to the compiler whose code executes clearly fewer instructions, where that is not GCC, whose code is
@@ -151,7 +153,7 @@ def _gcc(core: Core | None) -> Compiler | None:
     archiver = shutil.which(f"{prefix}ar")
     if program is None or archiver is None:
         return None
-    flags = () if core is None else _gcc_flags(core)
+    flags = () if core is None else (*_gcc_flags(core), *_GCC_HEADERS)
     if core is not None and not _knows(program, flags):
         return None
     return Compiler("gcc", _version(program), (program, *flags), (archiver,), prefix.rstrip("-") or "host")
@@ -159,7 +161,7 @@ def _gcc(core: Core | None) -> Compiler | None:
 
 def _gcc_flags(core: Core) -> tuple[str, ...]:
     if core.isa.startswith("rv32"):
-        return (f"-march={core.isa}_zicsr", "-mabi=ilp32")
+        return (f"-march={core.isa}", "-mabi=ilp32")
     name = core.name
     lacking = [
         extension

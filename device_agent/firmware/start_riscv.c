@@ -4,6 +4,9 @@
  */
 #include "ep_board.h"
 
+/* One instruction on a control register: every core has them, but their extension is not in the core's name. */
+#define CSR(instruction) ".option push\n\t.option arch, +zicsr\n\t" instruction "\n\t.option pop"
+
 int main(void);
 void ep_reset(void);
 void ep_start(void);
@@ -15,7 +18,7 @@ __attribute__((naked, section(".ep_vectors"), used)) void ep_reset(void) {
 }
 
 __attribute__((used)) void ep_start(void) {
-  __asm__ volatile("csrw mtvec, %0" : : "r"(ep_fault));
+  __asm__ volatile(CSR("csrw mtvec, %0") : : "r"(ep_fault));
   const uint32_t *from = ep_data_load;
   for (uint32_t *to = ep_data_start; to < ep_data_end; ++to) {
     *to = *from++;
@@ -37,9 +40,9 @@ void ep_board_start(void) {}
 uint64_t ep_board_ticks(void) {
   uint32_t high, low, again;
   do {
-    __asm__ volatile("csrr %0, minstreth" : "=r"(high));
-    __asm__ volatile("csrr %0, minstret" : "=r"(low));
-    __asm__ volatile("csrr %0, minstreth" : "=r"(again));
+    __asm__ volatile(CSR("csrr %0, minstreth") : "=r"(high));
+    __asm__ volatile(CSR("csrr %0, minstret") : "=r"(low));
+    __asm__ volatile(CSR("csrr %0, minstreth") : "=r"(again));
   } while (high != again);
   return ((uint64_t)high << 32) | low;
 }
