@@ -97,16 +97,17 @@ static void gather(const ep_conv_2d_vectors *op, const int8_t *input, int32_t to
   const int32_t depth = w->input_channels, step = w->kernel_height * depth;
   const int32_t count = (width - 1) * w->stride_width + w->kernel_width;
   const int32_t before = ep_clamp(-left, 0, count), end = ep_clamp(w->input_width - left, before, count);
-  int32_t y = top;
-  for (int32_t ky = 0; ky < w->kernel_height; ++ky, y += w->dilation_height, columns += depth) {
+  const int32_t inside = (left + before) * depth;
+  if (before > 0 || end < count) {
+    ep_fill(columns, (int8_t)op->zero_point, count * step);
+  }
+  columns += before * step;
+  for (int32_t ky = 0, y = top; ky < w->kernel_height; ++ky, y += w->dilation_height, columns += depth) {
     if (y < 0 || y >= w->input_height) {
-      spread(outside, 0, count, depth, columns, step);
-      continue;
+      spread(outside, 0, end - before, depth, columns, step);
+    } else {
+      spread(input + y * w->input_width * depth + inside, depth, end - before, depth, columns, step);
     }
-    const int8_t *const inside = input + (y * w->input_width + left + before) * depth;
-    spread(outside, 0, before, depth, columns, step);
-    spread(inside, depth, end - before, depth, columns + before * step, step);
-    spread(outside, 0, count - end, depth, columns + end * step, step);
   }
 }
 
