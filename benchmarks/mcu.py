@@ -1,6 +1,6 @@
 """Instructions, flash and RAM of generated C on emulated boards, against TFLite Micro with CMSIS-NN.
 
-    python -m benchmarks mcu [--cores m4,m55,m3,m0] [--models ad,kws,ic] [--compilers gcc,zig] [--operators]
+    python -m benchmarks mcu [--cores m4,m55,…] [--models ad,kws,ic] [--compilers gcc,zig] [--operators]
 
 The models are MLPerf Tiny's anomaly detection, keyword spotting and image classification (int8), from
 `../shared/models`; the input is (31 i + 7) mod 256 - 128. TFLite Micro was measured with the same models,
@@ -33,7 +33,16 @@ if TYPE_CHECKING:
 
 MODELS = Path(__file__).resolve().parents[2] / "shared" / "models"
 FILES = {"ad": "ad01_int8", "kws": "kws_ref_model", "ic": "pretrainedResnet_quant"}
-CORES = {"m4": "cortex-m4", "m55": "cortex-m55", "m3": "cortex-m3", "m0": "cortex-m0plus"}
+CORES = {
+    "m4": "cortex-m4",
+    "m55": "cortex-m55",
+    "m3": "cortex-m3",
+    "m0": "cortex-m0plus",
+    "m7": "cortex-m7",
+    "m33": "cortex-m33",
+    "rv32": "riscv32imc",
+}
+COMPARED = ("m4", "m55", "m3", "m0")
 # TFLite Micro with CMSIS-NN, the best configuration of each core: instructions of one Invoke().
 INSTRUCTIONS = {
     "m4": {"ad": 582_255, "kws": 7_697_238, "ic": 29_864_119},
@@ -69,7 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--cores", default=",".join(CORES))
+    parser.add_argument("--cores", default=",".join(COMPARED), help=", ".join(CORES))
     parser.add_argument("--models", default=",".join(FILES))
     parser.add_argument("--compilers", default="", help="gcc,zig; default: what a build would take")
     parser.add_argument("--operators", action="store_true", help="count every operator too")
@@ -97,8 +106,12 @@ def missing() -> str | None:
 
 def show(core: str, model: str, compiler: CompilerName | None, *, operators: bool) -> None:
     row, by = measure(core, model, compiler, operators=operators)
-    ratio, bar = row.instructions / INSTRUCTIONS[core][model], MOST_INSTRUCTIONS[core][model]
-    line = f"{core:5}{model:6}{by:5}{row.instructions:>14,}{ratio:>8.3f}{bar:>7.2f}"
+    line = f"{core:5}{model:6}{by:5}{row.instructions:>14,}"
+    if core in COMPARED:  # TFLite Micro was not measured on the others
+        ratio = row.instructions / INSTRUCTIONS[core][model]
+        line += f"{ratio:>8.3f}{MOST_INSTRUCTIONS[core][model]:>7.2f}"
+    else:
+        line += f"{'':15}"
     line += f"{row.other_flash_bytes:>9,}{row.ram_bytes:>9,}"
     if core == "m4":
         flash, ram = row.other_flash_bytes / FLASH[model], row.ram_bytes / RAM[model]
