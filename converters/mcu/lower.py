@@ -12,6 +12,7 @@ from edgepack.converters.mcu.ops import (
     activations,
     add,
     average_pool_2d,
+    batch_matmul,
     cast,
     comparisons,
     concatenation,
@@ -34,6 +35,7 @@ from edgepack.converters.mcu.ops import (
     split,
     svdf,
     transpose,
+    transpose_conv,
 )
 from edgepack.converters.mcu.program import C_TYPES, DTYPE_BYTES, Call, Program, Table, Value, View
 from edgepack.converters.mcu.requantize import scale_of
@@ -52,6 +54,7 @@ LOWERINGS: Mapping[str, Callable[[Subgraph, Operator], Call | list[Call]]] = {
     "ARG_MAX": reductions.lower_arg,
     "ARG_MIN": reductions.lower_arg,
     "AVERAGE_POOL_2D": average_pool_2d.lower_average,
+    "BATCH_MATMUL": batch_matmul.lower,
     "BATCH_TO_SPACE_ND": space_to_batch.lower_batch_to_space,
     "BROADCAST_TO": transpose.lower_broadcast,
     "CAST": cast.lower,
@@ -114,6 +117,7 @@ LOWERINGS: Mapping[str, Callable[[Subgraph, Operator], Call | list[Call]]] = {
     "SVDF": svdf.lower,
     "TANH": activations.lower_tanh,
     "TRANSPOSE": transpose.lower,
+    "TRANSPOSE_CONV": transpose_conv.lower,
     "UNPACK": split.lower_unpack,
 }
 VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from edgepack.converters.tflite.writer import _pack
 
 _OPTIONS = {
+    "BATCH_MATMUL": "BatchMatMulOptions",
     "CONV_2D": "Conv2DOptions",
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
     "AVERAGE_POOL_2D": "Pool2DOptions",

@@ -243,6 +243,18 @@ typedef struct {
 void ep_softmax_f32(const ep_softmax_real *op, const float *input, float *output);
 void ep_softmax_s16(const ep_softmax_s16_constants *op, const int16_t *input, int16_t *output);
 
+/* BATCH_MATMUL: steps in elements; the offsets (minus the inputs' zero points) and the factor are int8's. */
+typedef struct {
+  ep_broadcast batches;
+  int32_t rows, depth, columns;
+  int32_t first_row, first_depth, second_depth, second_column;
+  int32_t first_offset, second_offset;
+  int32_t multiplier, shift, output_offset;
+} ep_batch_matmul;
+
+void ep_batch_matmul_s8(const ep_batch_matmul *op, const int8_t *input_1, const int8_t *input_2, int8_t *output);
+void ep_batch_matmul_f32(const ep_batch_matmul *op, const float *input_1, const float *input_2, float *output);
+
 #ifdef __cplusplus
 }
 #endif
