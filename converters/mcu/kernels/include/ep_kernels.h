@@ -40,6 +40,7 @@ typedef struct {
 
 void ep_conv_2d_s8(const ep_conv_2d *op, const int8_t *input, int8_t *output);
 void ep_depthwise_conv_2d_s8(const ep_conv_2d *op, const int8_t *input, int8_t *output);
+void ep_transpose_conv_s8(const ep_conv_2d *op, const int8_t *input, int8_t *output);
 
 /* FULLY_CONNECTED, int8; weights [out][in]. */
 typedef struct {
