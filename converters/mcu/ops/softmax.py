@@ -99,10 +99,12 @@ def _table(function: Callable[[float], float], low: float, high: float) -> Table
     inverse = single(32768.0)  # 65536 steps over [-1, 1]
 
     def evaluate(x: np.float32) -> np.float32:
-        return single(function(float(x)))
+        found: np.float32 = single(function(float(x)))
+        return found
 
     def rounded(x: np.float32) -> np.float32:
-        return single(math.copysign(math.floor(abs(float(x)) + 0.5), float(x)))
+        found: np.float32 = single(math.copysign(math.floor(abs(float(x)) + 0.5), float(x)))
+        return found
 
     values = []
     for i in range(512):
