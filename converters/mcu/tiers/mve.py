@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _VECTOR = 16
 _EVEN_THEN_ODD = (0, 2, 4, 6, 1, 3, 5, 7)
 """Channels in the lanes of two vectors of 32 bits that VQMOVNB and VQMOVNT join."""
+_NO_SCRATCH = 4
+"""Bytes that a kernel is given which reads none, as its last argument."""
 _LINE_BYTES = 1024
 """Scratch for a row of a convolution's inputs, from which on it is computed in parts."""
 _LEAST_WIDTH = 8
@@ -107,6 +109,11 @@ def _convolution(call: Call) -> Call | None:
     blocks = blocks.reshape(-1, 4, vectors, _VECTOR).swapaxes(1, 2)
     factors = _padded(rows, 4, 1).reshape(-1, 4, 3).swapaxes(1, 2)
     lines = _lines(size)
+    copied = lines["line_bytes"] > 0
+    in_place = not copied and channels <= size["stride_width"] * depth  # outputs stay behind inputs
+    scratch = (
+        2 * _VECTOR + lines["rows"] * lines["line_bytes"] if copied else 2 * _VECTOR * vectors * in_place
+    )
     return replace(
         call,
         kernel="ep_conv_2d_s8__mve",
@@ -116,9 +123,11 @@ def _convolution(call: Call) -> Call | None:
             "weights": _stream(blocks, _bytes_of(factors)),
             "vectors": vectors,
             **lines,
+            "in_place": int(in_place),
             **_ends(call),
         },
-        scratch_bytes=2 * _VECTOR + lines["rows"] * lines["line_bytes"] if lines["line_bytes"] else 4,
+        in_place=((call.inputs[0], call.outputs[0]),) if in_place else (),
+        scratch_bytes=max(scratch, _NO_SCRATCH),
     )
 
 
@@ -164,6 +173,10 @@ def _depthwise(call: Call) -> Call | None:
     moves = size["stride_height"], size["dilation_height"]
     columns = (size["output_width"] - 1) * size["stride_width"] + (width - 1) * size["dilation_width"] + 1
     behind = (_SIDE - width) * size["dilation_width"]
+    both = ("height", "width")
+    unmoved = all(size[f"input_{a}"] == size[f"output_{a}"] and size[f"stride_{a}"] == 1 for a in both)
+    in_place = unmoved and size["padding_top"] <= 1
+    row_bytes = size["input_width"] * channels
     return replace(
         call,
         kernel="ep_depthwise_conv_2d_s8__mve",
@@ -172,10 +185,12 @@ def _depthwise(call: Call) -> Call | None:
             "window": call.constants["window"],
             "weights": Table("uint32_t", np.concatenate([[0], blocks.data])),
             "columns": columns,
+            "in_place": int(in_place),
             "two_rows": int(height < _SIDE and moves == (1, 1) and size["output_height"] > 1),
             **_ends(call),
         },
-        scratch_bytes=_VECTOR + (columns + behind) * _COLUMN_BYTES,
+        in_place=((call.inputs[0], call.outputs[0]),) if in_place else (),
+        scratch_bytes=_VECTOR + (columns + behind) * _COLUMN_BYTES + row_bytes * in_place,
     )
 
 
@@ -212,7 +227,7 @@ def _fully_connected(call: Call) -> Call | None:
             "shift": shift,
             **ends,
         },
-        scratch_bytes=_VECTOR * vectors if inputs % _VECTOR else 4,
+        scratch_bytes=_VECTOR * vectors if inputs % _VECTOR else _NO_SCRATCH,
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from edgepack.converters.mcu.compile import TIERS, compile_model
@@ -12,6 +14,7 @@ from edgepack.converters.mcu.firmware import GoldenBytes, build_image
 from edgepack.converters.mcu.program import Call, Struct
 from edgepack.targets.registry import find_target
 from tests.converters.mcu.cores import compiler_or_skip, emulator_or_skip, small_model
+from tests.converters.mcu.models import Op, build, spec
 from tests.converters.mcu.test_tiers import inputs_of, run_on_host, specialized
 from tests.converters.mcu.tier_cases import Case, Draw, code_of, program_of
 
@@ -154,6 +157,61 @@ def test_helium_gives_the_bytes_of_the_plain_kernels(
 )
 def test_what_helium_cannot_do_exactly_keeps_its_kernel(case: Case) -> None:
     assert TIERS["mve"](case.call) is case.call
+
+
+def chain(channels: int, height: int, width: int, kernels: tuple[int, ...]) -> bytes:
+    """Return depthwise and pointwise convolutions in turn, each as large as the one before it."""
+    draw = np.random.default_rng(channels)
+    tensors = [spec(1, height, width, channels, scale=0.05, zero_point=-3)]
+    operators = []
+    for number, side in enumerate(kernels):
+        shape, axis = ((1, side, side, channels), 3) if number % 2 == 0 else ((channels, 1, 1, channels), 0)
+        scales, zeros = [0.01] * channels, [0] * channels
+        tensors += [
+            spec(data=draw.integers(-127, 128, shape), scale=scales, zero_point=zeros, axis=axis),
+            spec(data=draw.integers(-500, 500, channels), dtype="int32", scale=scales, zero_point=zeros),
+            spec(1, height, width, channels, scale=0.05, zero_point=-3),
+        ]
+        last = len(tensors) - 1
+        window = {
+            "padding": "SAME",
+            "stride_w": 1,
+            "stride_h": 1,
+            "dilation_w_factor": 1,
+            "dilation_h_factor": 1,
+        }
+        more = {"depth_multiplier": 1} if number % 2 == 0 else {}
+        op = "DEPTHWISE_CONV_2D" if number % 2 == 0 else "CONV_2D"
+        operators.append(
+            Op(
+                op,
+                [last - 3, last - 2, last - 1],
+                [last],
+                {"padding": "SAME", **dict.fromkeys(ones, 1), **more},
+            )
+        )
+    return build(tensors, operators)
+
+
+@pytest.mark.parametrize(
+    "shape", [(16, 7, 5, (3, 1, 2, 1, 3)), (32, 4, 6, (4, 1, 3)), (20, 5, 1, (3,)), (16, 1, 4, (3,))], ids=str
+)
+def test_outputs_that_overwrite_their_inputs(
+    shape: tuple[int, int, int, tuple[int, ...]],
+    build_c: Callable[[GeneratedCode], ctypes.CDLL],
+    tmp_path: Path,
+) -> None:
+    emulator_or_skip(BOARD)
+    board = find_target(BOARD)
+    built = compiler_or_skip(board.cores[0], "gcc")
+    model = chain(*shape)
+    code = compile_model(model, name="cases", core=board.cores[0])
+    values = [*code.program.inputs, *code.program.outputs]
+    assert len({code.plan.offsets[value] for value in values}) == 1, "one buffer is enough"
+    inputs = [np.random.default_rng(2).integers(-128, 128, math.prod(shape[:3])).astype(np.int8)]
+    outputs = run_on_host(compile_model(model, name="cases"), build_c, inputs)
+    golden = GoldenBytes((inputs[0].tobytes(),), tuple(outputs))
+    assert emulate(build_image(code, board, built, golden, tmp_path), board).wrong_bytes == 0
 
 
 def test_a_core_with_helium_takes_its_kernels() -> None:

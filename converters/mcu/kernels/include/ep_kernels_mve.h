@@ -22,12 +22,13 @@ typedef struct {
   int32_t vectors;     /* of sixteen inputs that a kernel takes */
   int32_t rows, width; /* of outputs at a time: one row, or part of it; or several whole rows */
   int32_t line_bytes;  /* of a row's inputs in scratch; 0: kernels are whole vectors in the input, nothing is copied */
+  int32_t in_place;    /* the output may be the input; only where line_bytes is 0 */
   int32_t zero_point;
   int32_t output_offset;
   int32_t activation_min, activation_max;
 } ep_conv_2d_vectors;
 
-/* scratch: 16 bytes, the lines, 16 bytes. */
+/* scratch: 16 bytes, the lines, 16 bytes; where nothing is copied, 32 bytes a vector if in place. */
 void ep_conv_2d_s8__mve(const ep_conv_2d_vectors *op, const int8_t *input, int8_t *output, void *scratch);
 
 /* FULLY_CONNECTED with one factor for all channels; weights: per eight output channels (padded with zeros), in the
@@ -52,13 +53,14 @@ typedef struct {
   ep_window window;
   const uint32_t *weights;
   int32_t columns; /* of the input, with its padding, that a row of outputs reads */
+  int32_t in_place; /* the output may be the input: a row has one above it, at most, and scratch for that */
   int32_t two_rows; /* of outputs at a time: the kernel has at most three rows, and moves by one */
   int32_t zero_point;
   int32_t output_offset;
   int32_t activation_min, activation_max;
 } ep_depthwise_vectors;
 
-/* scratch: 16 bytes, and 64 a column and 64 more. */
+/* scratch: 16 bytes, 64 a column and 64 for each that the kernel lacks of four; then a row if in place. */
 void ep_depthwise_conv_2d_s8__mve(const ep_depthwise_vectors *op, const int8_t *input, int8_t *output, void *scratch);
 
 /* ADD where the first input has the larger scale. Biases: sixteen times the inputs' offsets. */

@@ -73,4 +73,26 @@ static inline void ep_fill(int8_t *to, int8_t value, int32_t count) {
       : "+r"(to) : "r"(value), "r"(count) : "lr", "q0", "memory");
 }
 
+/* Pixels to pixels that lie `to_step` apart; the source stands still where `from_step` is 0. */
+static inline void ep_spread(const int8_t *from, int32_t from_step, int32_t pixels, int32_t depth, int8_t *to,
+                             int32_t to_step) {
+  for (int32_t slice = 0; pixels > 0 && slice < depth; slice += EP_VECTOR, to += EP_VECTOR) {
+    const int8_t *source = from;
+    int8_t *goal = to;
+    __asm__ volatile(
+        "vctp.8 %[rest]\n\t"
+        "dls lr, %[pixels]\n\t"
+        "1: vpstt\n\t"
+        "vldrbt.u8 q0, [%[source]]\n\t"
+        "vstrbt.8 q0, [%[goal]]\n\t"
+        "add %[source], %[source], %[from_step]\n\t"
+        "add %[goal], %[goal], %[to_step]\n\t"
+        "le lr, 1b\n\t"
+        : [source] "+r"(source), [goal] "+r"(goal)
+        : [rest] "r"(depth - slice), [pixels] "r"(pixels), [from_step] "r"(from_step), [to_step] "r"(to_step)
+        : "lr", "q0", "memory");
+    from += from_step == 0 ? 0 : EP_VECTOR;
+  }
+}
+
 #endif /* EP_MVE_H */

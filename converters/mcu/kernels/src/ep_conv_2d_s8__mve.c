@@ -62,27 +62,6 @@ EP_ASSEMBLY static const uint32_t *multiply(EP_IN_REGISTER const uint32_t *weigh
       "pop {r4-r11, pc}\n\t");
 }
 
-/* Pixels to pixels that lie `to_step` apart; the source stands still where `from_step` is 0. */
-static void spread(const int8_t *from, int32_t from_step, int32_t pixels, int32_t depth, int8_t *to, int32_t to_step) {
-  for (int32_t slice = 0; pixels > 0 && slice < depth; slice += EP_VECTOR, to += EP_VECTOR) {
-    const int8_t *source = from;
-    int8_t *goal = to;
-    __asm__ volatile(
-        "vctp.8 %[rest]\n\t"
-        "dls lr, %[pixels]\n\t"
-        "1: vpstt\n\t"
-        "vldrbt.u8 q0, [%[source]]\n\t"
-        "vstrbt.8 q0, [%[goal]]\n\t"
-        "add %[source], %[source], %[from_step]\n\t"
-        "add %[goal], %[goal], %[to_step]\n\t"
-        "le lr, 1b\n\t"
-        : [source] "+r"(source), [goal] "+r"(goal)
-        : [rest] "r"(depth - slice), [pixels] "r"(pixels), [from_step] "r"(from_step), [to_step] "r"(to_step)
-        : "lr", "q0", "memory");
-    from += from_step == 0 ? 0 : EP_VECTOR;
-  }
-}
-
 /* Where the pixels of some rows of outputs find their inputs. */
 typedef struct {
   const int8_t *from;
@@ -104,15 +83,16 @@ static void gather(const ep_conv_2d_vectors *op, const int8_t *input, int32_t to
   columns += before * step;
   for (int32_t ky = 0, y = top; ky < w->kernel_height; ++ky, y += w->dilation_height, columns += depth) {
     if (y < 0 || y >= w->input_height) {
-      spread(outside, 0, end - before, depth, columns, step);
+      ep_spread(outside, 0, end - before, depth, columns, step);
     } else {
-      spread(input + y * w->input_width * depth + inside, depth, end - before, depth, columns, step);
+      ep_spread(input + y * w->input_width * depth + inside, depth, end - before, depth, columns, step);
     }
   }
 }
 
 /* Rows of outputs, two pixels at a time. */
-static void multiply_rows(const ep_conv_2d_vectors *op, source in, int32_t width, int32_t pixels, int8_t *output) {
+static void multiply_rows(const ep_conv_2d_vectors *op, source in, int32_t width, int32_t pixels, int8_t *output,
+                          int8_t *copies) {
   const int32_t channels = op->window.output_channels, rest = channels & 3, whole = channels - rest;
   const int8_t *line = in.from;
   int32_t x = 0;
@@ -127,6 +107,13 @@ static void multiply_rows(const ep_conv_2d_vectors *op, source in, int32_t width
       if (++x == width) {
         x = 0;
         in.from = line += in.line;
+      }
+    }
+    if (copies != NULL) { /* outputs may overwrite them */
+      const int32_t run = op->vectors * EP_VECTOR;
+      for (int32_t i = 0; i <= other; ++i) {
+        ep_copy(copies + i * run, inputs[i], run);
+        inputs[i] = copies + i * run;
       }
     }
     pass p = {output, output + other * channels, op->activation_min, op->activation_max, inputs[0], inputs[other],
@@ -150,7 +137,8 @@ void ep_conv_2d_s8__mve(const ep_conv_2d_vectors *op, const int8_t *input, int8_
   const int32_t depth = w->input_channels;
   if (op->line_bytes == 0) {
     const source in = {input, w->stride_width * depth, w->stride_height * w->input_width * depth};
-    multiply_rows(op, in, w->output_width, w->output_height * w->output_width, output);
+    multiply_rows(op, in, w->output_width, w->output_height * w->output_width, output,
+                  op->in_place ? (int8_t *)scratch : NULL);
     return;
   }
   int8_t *const outside = (int8_t *)scratch, *const lines = outside + EP_VECTOR;
@@ -165,7 +153,7 @@ void ep_conv_2d_s8__mve(const ep_conv_2d_vectors *op, const int8_t *input, int8_
         const int32_t top = (out_y + row) * w->stride_height - w->padding_top;
         gather(op, input, top, left, width, outside, lines + row * op->line_bytes);
       }
-      multiply_rows(op, in, width, rows * width, output);
+      multiply_rows(op, in, width, rows * width, output, NULL);
       output += rows * width * w->output_channels;
     }
   }

@@ -155,21 +155,27 @@ void ep_depthwise_conv_2d_s8__mve(const ep_depthwise_vectors *op, const int8_t *
   const int32_t together = op->two_rows ? 2 : 1, left = w->padding_left;
   const int32_t pixels = ep_clamp(w->input_width, 0, op->columns - left);
   int8_t *const nothing = (int8_t *)scratch, *const columns = nothing + EP_VECTOR;
+  int8_t *const kept = columns + COLUMN * (op->columns + (ROWS - w->kernel_width) * w->dilation_width); /* a row */
   ep_fill(nothing, (int8_t)op->zero_point, EP_VECTOR + COLUMN * op->columns);
   for (int32_t out_y = 0; out_y < w->output_height; out_y += together, output += together * row_bytes) {
     const uint32_t *weights = op->weights + 1;
+    const int32_t next = out_y + together; /* its kernel begins one row above */
     int8_t *const below = out_y + 1 < w->output_height ? output + row_bytes : output; /* the upper one comes last */
     line lines[ROWS];
     int32_t y = out_y * w->stride_height - w->padding_top;
     for (int32_t row = 0; row < ROWS; ++row, y += w->dilation_height) {
       const int inside = y >= 0 && y < w->input_height;
-      lines[row].from = inside ? input + y * stride : nothing;
+      const int8_t *const from = op->in_place && y < out_y ? kept : input + y * stride;
+      lines[row].from = inside ? from : nothing;
       lines[row].step = inside ? depth : 0;
     }
     for (int32_t channel = 0; channel < depth; channel += EP_VECTOR) {
       const int32_t fours = depth - channel < EP_VECTOR ? (depth - channel) / 4 : 4;
       if (pixels > 0) {
         transpose(lines, 4 * fours, pixels, columns + COLUMN * left);
+      }
+      if (op->in_place && next < w->output_height) {
+        ep_spread(input + (next - 1) * stride + channel, depth, w->input_width, 4 * fours, kept + channel, depth);
       }
       multiply_row(op, weights, fours, columns, output + channel, below + channel);
       weights += fours * (4 * EP_VECTOR + 3 * EP_VECTOR + 4) / 4;
