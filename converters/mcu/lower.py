@@ -21,6 +21,7 @@ from edgepack.converters.mcu.ops import (
     fully_connected,
     gather,
     l2_normalization,
+    lstm,
     maximum,
     mul,
     pad,
@@ -118,6 +119,7 @@ LOWERINGS: Mapping[str, Callable[[Subgraph, Operator], Call | list[Call]]] = {
     "TANH": activations.lower_tanh,
     "TRANSPOSE": transpose.lower,
     "TRANSPOSE_CONV": transpose_conv.lower,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm.lower,
     "UNPACK": split.lower_unpack,
 }
 VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")

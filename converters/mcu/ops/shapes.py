@@ -41,6 +41,17 @@ def require_shape(operator: Operator, tensor: Tensor, shape: tuple[int, ...]) ->
         raise ConversionError(msg, remedy="Convert the model again with every shape fixed.")
 
 
+def require_rank(operator: Operator, tensor: Tensor, rank: int) -> None:
+    """Make sure of a tensor's number of dimensions.
+
+    Raises:
+        ConversionError: It has another.
+    """
+    if len(tensor.shape) != rank:
+        found = f"{operator.op}: tensor {tensor.index} '{tensor.name}' is {list(tensor.shape)}"
+        raise ConversionError(f"{found}, expected {rank} dimensions.", remedy="Convert the model again.")
+
+
 def require_one_scale(operator: Operator, source: Tensor, output: Tensor) -> None:
     """Make sure that the bytes of one tensor mean in another what they mean there.
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgepack.converters.errors import ConversionError
 from edgepack.converters.mcu.ops.constants import constant
-from edgepack.converters.mcu.ops.shapes import label_of, require_dtype, require_shape
+from edgepack.converters.mcu.ops.shapes import label_of, require_dtype, require_rank, require_shape
 from edgepack.converters.mcu.program import Call, Table
 from edgepack.converters.mcu.requantize import quantize_multiplier, scale_of
 
@@ -30,6 +30,8 @@ def lower(subgraph: Subgraph, operator: Operator) -> Call:
     """
     source, features, time, state = (subgraph.tensors[operator.inputs[i]] for i in (0, 1, 2, 4))
     output = subgraph.tensors[operator.outputs[0]]
+    for tensor in (source, features, time):
+        require_rank(operator, tensor, 2)
     if operator.inputs[3] < 0 or not state.is_variable:
         msg = f"SVDF: output '{output.name}' has no bias, or its state '{state.name}' is no variable."
         raise ConversionError(msg, remedy="Convert the layer with a bias, and its state as a variable.")

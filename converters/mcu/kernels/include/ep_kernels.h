@@ -12,6 +12,7 @@
 
 #include "ep_fixed_point.h"
 #include "ep_arithmetic.h"
+#include "ep_lstm.h"
 #include "ep_movement.h"
 #include "ep_svdf.h"
 
