@@ -173,13 +173,7 @@ def chain(channels: int, height: int, width: int, kernels: tuple[int, ...]) -> b
             spec(1, height, width, channels, scale=0.05, zero_point=-3),
         ]
         last = len(tensors) - 1
-        window = {
-            "padding": "SAME",
-            "stride_w": 1,
-            "stride_h": 1,
-            "dilation_w_factor": 1,
-            "dilation_h_factor": 1,
-        }
+        ones = ("stride_w", "stride_h", "dilation_w_factor", "dilation_h_factor")
         more = {"depth_multiplier": 1} if number % 2 == 0 else {}
         op = "DEPTHWISE_CONV_2D" if number % 2 == 0 else "CONV_2D"
         operators.append(
