@@ -106,24 +106,33 @@ def _fully_connected(call: Call) -> Call | None:
     if constants is None:
         return None
     scaling = dense_scaling(constants)
-    if inputs % 4 or scaling is None:
+    packed = pack_lanes(matrix, 8 if count % 8 > 4 or scaling is None else 4)
+    if inputs % 4:
         return _packed_convolution(dense_as_convolution(call), matrix)
-    packed = pack_lanes(matrix, 8 if count % 8 > 4 else 4)
     if packed is None:
         return None
+    own = dict.fromkeys(("multiplier", "rounding", "shift"), 0)
+    blocks = _dense_blocks(packed, constants) if scaling else _own_blocks(packed, constants)
     return replace(
         call,
         kernel="ep_fully_connected_s8__dsp",
         struct="ep_fully_connected_packed",
         constants={
-            "weights": Table("uint32_t", _dense_blocks(packed, constants)),
+            "weights": Table("uint32_t", blocks),
             "rows": call.constants["rows"],
             "words": inputs // 4,
             "output_size": count,
-            **scaling,
+            "per_channel": int(scaling is None),
+            **(scaling or own),
             **bounds_of(call),
         },
     )
+
+
+def _own_blocks(packed: NDArray[np.int64], constants: ChannelConstants) -> NDArray[np.int64]:
+    """Return blocks of eight channels, each with its constants."""
+    words = packed.reshape(-1, 4, *packed.shape[1:]).transpose(0, 2, 1, 3)
+    return words_of(words, padded_to(constants.rows(), 8, 4).reshape(len(words), -1))
 
 
 def _dense_blocks(packed: NDArray[np.int64], constants: ChannelConstants) -> NDArray[np.int64]:

@@ -42,12 +42,14 @@ typedef struct {
 /* scratch: a pointer a tap, then a byte a channel. */
 void ep_depthwise_conv_2d_s8__dsp(const ep_depthwise_packed *op, const int8_t *input, int8_t *output, void *scratch);
 
-/* FULLY_CONNECTED with one factor for all channels; weights: per eight output channels, and per four for the last
- * one to four, [words][channels / 2][2] packed words, then a bias a channel. */
+/* FULLY_CONNECTED; weights: per eight output channels [words][4][2] packed words, then twice the bias of each; with
+ * one factor for all channels the last one to four are a block of four. With factors per channel: blocks of eight,
+ * then [8] of bias, multiplier, rounding, shift. */
 typedef struct {
   const uint32_t *weights;
   int32_t rows, words, output_size;
-  int32_t multiplier, rounding, shift;
+  int32_t per_channel;
+  int32_t multiplier, rounding, shift; /* of all channels, or 0 */
   int32_t activation_min, activation_max;
 } ep_fully_connected_packed;
 

@@ -35,6 +35,19 @@ typedef struct {
   "add " low ", r3, " low ", lsl #1\n\t"          \
   EP_FINISH(both, "r1", "r12", "lr") EP_FINISH(low, "r1", "r12", "lr")
 
+/* One factor for all channels. */
+#define SHARED "add r2, sp, #16\n\tldm r2, {r1, r12, lr}\n\t"
+
+/* Two channels with factors of their own. */
+#define FINISH_OWN(both, low)                     \
+  "ldm r0!, {r1, r2, r3, r12}\n\t"                \
+  "sub " both ", " both ", " low "\n\t"           \
+  "add " both ", r1, " both ", asr #7\n\t"        \
+  EP_FINISH(both, "r2", "r3", "r12")              \
+  "ldm r0!, {r1, r2, r3, r12}\n\t"                \
+  "add " low ", r1, " low ", lsl #1\n\t"          \
+  EP_FINISH(low, "r2", "r3", "r12")
+
 #define LOOP(step)                       \
   "ldrd r1, r2, [sp]\n\t"                \
   "cmp r2, #0\n\t"                       \
@@ -43,37 +56,43 @@ typedef struct {
   "3:\n\t" step                          \
   "ldr r2, [sp, #8]\n\t"                 \
   "cmp r1, r2\n\t"                       \
-  "bne 2b\n\t"                           \
-  "add r2, sp, #16\n\t"                  \
-  "ldm r2, {r1, r12, lr}\n\t"
+  "bne 2b\n\t"
+
+#define EIGHTS(finish)                               \
+  __asm__ volatile(                                  \
+      "push {r4-r11, lr}\n\t"                        \
+      "ldm r1, {r4-r11}\n\t"                         \
+      "push {r4-r11}\n\t"                            \
+      "1: movs r4, #0\n\t"                           \
+      "movs r5, #0\n\t"                              \
+      "movs r6, #0\n\t"                              \
+      "movs r7, #0\n\t"                              \
+      "mov r8, r4\n\t"                               \
+      "mov r9, r4\n\t"                               \
+      "mov r10, r4\n\t"                              \
+      "mov r11, r4\n\t"                              \
+      LOOP(STEP_8) finish                            \
+      EP_JOIN("r4", "r5", "r6", "r7")                \
+      EP_JOIN("r8", "r9", "r10", "r11")              \
+      "ldr r1, [sp, #12]\n\t"                        \
+      "str r4, [r1], #4\n\t"                         \
+      "str r8, [r1], #4\n\t"                         \
+      "ldr r2, [sp, #28]\n\t"                        \
+      "str r1, [sp, #12]\n\t"                        \
+      "subs r2, r2, #1\n\t"                          \
+      "str r2, [sp, #28]\n\t"                        \
+      "bne 1b\n\t"                                   \
+      "add sp, sp, #32\n\t"                          \
+      "pop {r4-r11, pc}\n\t")
 
 /* Blocks of eight channels. Returns the weights behind the last one. */
 EP_ASSEMBLY static const uint32_t *eights(EP_IN_REGISTER const uint32_t *weights, EP_IN_REGISTER const pass *p) {
-  __asm__ volatile(
-      "push {r4-r11, lr}\n\t"
-      "ldm r1, {r4-r11}\n\t"
-      "push {r4-r11}\n\t"
-      "1: movs r4, #0\n\t"
-      "movs r5, #0\n\t"
-      "movs r6, #0\n\t"
-      "movs r7, #0\n\t"
-      "mov r8, r4\n\t"
-      "mov r9, r4\n\t"
-      "mov r10, r4\n\t"
-      "mov r11, r4\n\t"
-      LOOP(STEP_8)
-      FINISH("r4", "r5") FINISH("r6", "r7") FINISH("r8", "r9") FINISH("r10", "r11")
-      EP_JOIN("r4", "r5", "r6", "r7") EP_JOIN("r8", "r9", "r10", "r11")
-      "ldr r1, [sp, #12]\n\t"
-      "str r4, [r1], #4\n\t"
-      "str r8, [r1], #4\n\t"
-      "ldr r2, [sp, #28]\n\t"
-      "str r1, [sp, #12]\n\t"
-      "subs r2, r2, #1\n\t"
-      "str r2, [sp, #28]\n\t"
-      "bne 1b\n\t"
-      "add sp, sp, #32\n\t"
-      "pop {r4-r11, pc}\n\t");
+  EIGHTS(SHARED FINISH("r4", "r5") FINISH("r6", "r7") FINISH("r8", "r9") FINISH("r10", "r11"));
+}
+
+/* The same, where each channel has a factor of its own. */
+EP_ASSEMBLY static const uint32_t *own_eights(EP_IN_REGISTER const uint32_t *weights, EP_IN_REGISTER const pass *p) {
+  EIGHTS(FINISH_OWN("r4", "r5") FINISH_OWN("r6", "r7") FINISH_OWN("r8", "r9") FINISH_OWN("r10", "r11"));
 }
 
 /* One block of four channels. */
@@ -86,7 +105,7 @@ EP_ASSEMBLY static void four(EP_IN_REGISTER const uint32_t *weights, EP_IN_REGIS
       "movs r5, #0\n\t"
       "movs r6, #0\n\t"
       "movs r7, #0\n\t"
-      LOOP(STEP_4)
+      LOOP(STEP_4) SHARED
       FINISH("r4", "r5") FINISH("r6", "r7")
       EP_JOIN("r4", "r5", "r6", "r7")
       "ldr r1, [sp, #12]\n\t"
@@ -102,12 +121,14 @@ void ep_fully_connected_s8__dsp(const ep_fully_connected_packed *op, const int8_
     const uint32_t *weights = op->weights;
     pass p = {input, op->words & 1, input + inputs, output, op->multiplier, op->rounding, op->shift, size / 8};
     if (p.blocks > 0) {
-      weights = eights(weights, &p);
+      weights = op->per_channel ? own_eights(weights, &p) : eights(weights, &p);
     }
     if (rest > 0) {
       p.output = last;
       p.blocks = 1;
-      if (rest > 4) {
+      if (op->per_channel) {
+        (void)own_eights(weights, &p);
+      } else if (rest > 4) {
         (void)eights(weights, &p);
       } else {
         four(weights, &p);
