@@ -36,7 +36,7 @@ _ELEMENTWISE = ("ABS", "EXP", "LOG", "NEG", "RSQRT", "SQRT")
 
 ARITHMETIC: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("ADD", "SUB"), add.DTYPES),
-    **dict.fromkeys(_ACTIVATIONS, activations.DTYPES),
+    **{op: activations.dtypes_of(op) for op in _ACTIVATIONS},
     **dict.fromkeys(_ELEMENTWISE, elementwise.DTYPES),
     **dict.fromkeys(comparisons.RELATIONS, comparisons.DTYPES),
     **dict.fromkeys(("LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR"), ("bool",)),
@@ -59,8 +59,8 @@ NOT_IN_TFLITE_MICRO: Mapping[str, tuple[str, ...]] = {
     "EXP": ("int8",),
     "LOG": ("int8",),
     "NEG": ("int8",),
-    "RELU_0_TO_1": ("int8", "float32"),
-    "RELU_N1_TO_1": ("int8", "float32"),
+    "RELU_0_TO_1": ("int8", "int16", "float32"),
+    "RELU_N1_TO_1": ("int8", "int16", "float32"),
     "SQRT": ("int8",),
 }
 """Types that TFLite Micro refuses; the answer is the definition's: dequantize, apply, quantize."""

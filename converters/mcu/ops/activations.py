@@ -15,6 +15,7 @@ from edgepack.converters.mcu.fixed_point import (
     rounding_shift_right,
     tanh,
 )
+from edgepack.converters.mcu.ops.activations_s16 import leaky_relu_call, relu_call, sigmoid_call
 from edgepack.converters.mcu.ops.lookup import lookup_call, real_function
 from edgepack.converters.mcu.ops.real import real_call
 from edgepack.converters.mcu.ops.shapes import one_dtype_of
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from edgepack.converters.mcu.program import Call
 
 DTYPES = ("int8", "float32")
+WITH_INT16 = ("LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1", "TANH")
+"""Operators that have kernels in 16 bits too."""
 _INTEGER_BITS = 4
 """Integer bits of LOGISTIC's and TANH's argument. Source: TFLite micro/kernels/logistic_common.cc."""
 
@@ -46,6 +49,8 @@ def lower_relu(subgraph: Subgraph, operator: Operator) -> Call:
     Source: TFLite micro/kernels/activations_common.cc, CalculateReluOpData.
     """
     source, output = _tensors(subgraph, operator)
+    if source.dtype == "int16":
+        return relu_call(operator, source, output)
     if source.dtype == "float32":
         bounds = real_activation_range(operator.op, "float32")
         return real_call(operator, source, output, "relu", *bounds)
@@ -65,6 +70,8 @@ def lower_leaky_relu(subgraph: Subgraph, operator: Operator) -> Call:
     Source: TFLite micro/kernels/leaky_relu_common.cc: factors in double precision.
     """
     source, output = _tensors(subgraph, operator)
+    if source.dtype == "int16":
+        return leaky_relu_call(operator, source, output)
     if source.dtype == "float32":
         return real_call(operator, source, output, "leaky_relu", operator.options["alpha"])
     (scale, zero), (output_scale, output_zero) = scale_of(source), scale_of(output)
@@ -90,6 +97,8 @@ def lower_logistic(subgraph: Subgraph, operator: Operator) -> Call:
     Source: TFLite reference/integer_ops/logistic.h.
     """
     source, output = _tensors(subgraph, operator)
+    if source.dtype == "int16":
+        return sigmoid_call(operator, source, output)
     if source.dtype == "float32":
         return real_call(operator, source, output, "logistic")
     _require_output(operator, output, 1 / 256, -128)
@@ -105,6 +114,8 @@ def lower_tanh(subgraph: Subgraph, operator: Operator) -> Call:
     Source: TFLite reference/integer_ops/tanh.h.
     """
     source, output = _tensors(subgraph, operator)
+    if source.dtype == "int16":
+        return sigmoid_call(operator, source, output)
     if source.dtype == "float32":
         return real_call(operator, source, output, "tanh")
     _require_output(operator, output, 1 / 128, 0)
@@ -213,9 +224,14 @@ def _saturate_16(x: int) -> int:
     return max(-(1 << 15), min((1 << 15) - 1, x))
 
 
+def dtypes_of(op: str) -> tuple[str, ...]:
+    """Return the types in which an operator of this file has kernels."""
+    return ("int8", "int16", "float32") if op in WITH_INT16 else DTYPES
+
+
 def _tensors(subgraph: Subgraph, operator: Operator) -> tuple[Tensor, Tensor]:
     source, output = subgraph.tensors[operator.inputs[0]], subgraph.tensors[operator.outputs[0]]
-    one_dtype_of(operator, (source, output), DTYPES)
+    one_dtype_of(operator, (source, output), dtypes_of(operator.op))
     return source, output
 
 

@@ -255,6 +255,25 @@ typedef struct {
 void ep_batch_matmul_s8(const ep_batch_matmul *op, const int8_t *input_1, const int8_t *input_2, int8_t *output);
 void ep_batch_matmul_f32(const ep_batch_matmul *op, const float *input_1, const float *input_2, float *output);
 
+/* LOGISTIC and TANH, int16: what brings an input to the steps of their table. */
+typedef struct {
+  int32_t size;
+  int32_t multiplier, shift; /* to the right */
+} ep_sigmoid_s16;
+
+/* RELU and its kin and LEAKY_RELU, int16: a factor from zero on, another below. */
+typedef struct {
+  int32_t size;
+  int32_t multiplier_above, shift_above;
+  int32_t multiplier_below, shift_below;
+  int32_t negate;
+  int32_t low, high;
+} ep_leaky_relu;
+
+void ep_logistic_s16(const ep_sigmoid_s16 *op, const int16_t *input, int16_t *output);
+void ep_tanh_s16(const ep_sigmoid_s16 *op, const int16_t *input, int16_t *output);
+void ep_leaky_relu_s16(const ep_leaky_relu *op, const int16_t *input, int16_t *output);
+
 #ifdef __cplusplus
 }
 #endif
