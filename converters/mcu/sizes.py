@@ -56,7 +56,7 @@ def sizes_of(elf: Path, name: str, folder: Path) -> Sizes:
 
     owners = {symbol: path.stem for path in folder.rglob("*.o") for symbol in _globals(path)}
     parts: dict[str, int] = {}
-    arena = statics = 0
+    arena = 0
     with elf.open("rb") as file:
         image = ELFFile(file)
         sections = [s for s in image.iter_sections() if s["sh_flags"] & _SHF_ALLOC and s["sh_size"]]
@@ -71,9 +71,8 @@ def sizes_of(elf: Path, name: str, folder: Path) -> Sizes:
                 seen.add(address)
                 part = _part(symbol, stem, name)
                 parts[part] = parts.get(part, 0) + size
-        statics = variable - arena
     parts["other"] = total - sum(parts.values())
-    return Sizes(dict(sorted(parts.items())), arena, statics)
+    return Sizes(dict(sorted(parts.items())), arena, variable - arena)
 
 
 def _part(symbol: str, stem: str | None, name: str) -> str:

@@ -132,3 +132,11 @@ def test_published_model_on_every_shipped_board(shared_graph):
         verdict = fit(graph, cost, board)
         assert verdict.target == board.name
         assert all(m.fits is not None or m.unknown_reason for m in verdict.memory)
+
+
+def test_microcontrollers_lack_what_has_no_kernel_in_c(draft):
+    x, y = draft.add((4,)), draft.add((4,))
+    graph = draft.op("ABS", [x], [y]).op("ERF", [y], [y]).graph([x], [y])
+    verdict = judge(graph, target(region("flash", "flash", 1024), region("sram", "ram", 1 << 20)))
+    assert [(u.op, u.indices) for u in verdict.unsupported] == [("ERF", (1,))]
+    assert verdict.advice[0] == "Replace ERF in the model: generated C does not have it."
