@@ -19,7 +19,6 @@ from edgepack.converters.mcu.tiers.calls import (
     constants_of,
     convolution_matrix,
     data_of,
-    dense_as_convolution,
     dense_scaling,
     number_of,
     window_of,
@@ -103,9 +102,9 @@ def _fully_connected(call: Call) -> Call | None:
     constants = constants_of(call, matrix)
     if constants is None:
         return None
-    scaling = dense_scaling(constants)
-    if scaling is None:
-        return _paired_convolution(dense_as_convolution(call), matrix)
+    shared = dense_scaling(constants) is not None
+    rows = constants.rows()[:1] if shared else constants.rows()
+    biases = Table("int32_t", constants.doubled_biases) if shared else 0
     fours = padded_to(matrix.astype(np.int64), 4, 1).reshape(-1, 4, inputs).transpose(0, 2, 1)
     return replace(
         call,
@@ -113,11 +112,12 @@ def _fully_connected(call: Call) -> Call | None:
         struct="ep_fully_connected_fours",
         constants={
             "weights": Table("int8_t", fours.reshape(-1)),
-            "doubled_biases": Table("int32_t", constants.doubled_biases),
+            "channels": Table("ep_channel_right", rows),
+            "doubled_biases": biases,
+            "per_channel": int(not shared),
             "rows": call.constants["rows"],
             "input_size": inputs,
             "output_size": count,
-            **scaling,
             **bounds_of(call),
         },
     )

@@ -44,12 +44,13 @@ typedef struct {
 /* scratch: a pointer a tap, then a byte a channel. */
 void ep_depthwise_conv_2d_s8__scalar(const ep_depthwise_threes *op, const int8_t *input, int8_t *output, void *scratch);
 
-/* FULLY_CONNECTED with one factor for all channels; weights: per four output channels (padded) [inputs][4]. */
+/* FULLY_CONNECTED; weights: per four output channels (padded) [inputs][4]. */
 typedef struct {
   const int8_t *weights;
-  const int32_t *doubled_biases;
+  const ep_channel_right *channels; /* or one for all channels; then the biases are apart */
+  const int32_t *doubled_biases;    /* NULL where there are factors per channel */
+  int32_t per_channel;
   int32_t rows, input_size, output_size;
-  int32_t multiplier, rounding, shift;
   int32_t activation_min, activation_max;
 } ep_fully_connected_fours;
 

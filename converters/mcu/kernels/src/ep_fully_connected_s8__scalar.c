@@ -92,16 +92,18 @@ static const int8_t *multiply(const int8_t *w, const int8_t *x, int32_t inputs, 
 }
 
 void ep_fully_connected_s8__scalar(const ep_fully_connected_fours *op, const int8_t *input, int8_t *output) {
-  for (int32_t row = 0; row < op->rows; ++row, input += op->input_size) {
+  for (int32_t row = 0; row < op->rows; ++row, input += op->input_size, output += op->output_size) {
     const int8_t *weights = op->weights;
-    const int32_t *bias = op->doubled_biases;
-    for (int32_t left = op->output_size; left > 0; left -= 4) {
+    for (int32_t first = 0; first < op->output_size; first += 4) {
+      const int32_t left = op->output_size - first;
       int32_t sums[4] = {0, 0, 0, 0};
       weights = multiply(weights, input, op->input_size, sums);
       for (int32_t i = 0; i < 4 && i < left; ++i) {
-        *output++ = ep_finish(2 * sums[i] + *bias++, op->multiplier, op->rounding, op->shift);
+        const ep_channel_right *const q = &op->channels[op->per_channel ? first + i : 0];
+        const int32_t bias = op->per_channel ? q->doubled_bias : op->doubled_biases[first + i];
+        output[first + i] = ep_finish(2 * sums[i] + bias, q->multiplier, q->rounding, q->shift);
       }
     }
-    ep_bound(output - op->output_size, op->output_size, op->activation_min, op->activation_max);
+    ep_bound(output, op->output_size, op->activation_min, op->activation_max);
   }
 }
