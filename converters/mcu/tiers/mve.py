@@ -160,6 +160,19 @@ def _lines(size: dict[str, int]) -> dict[str, int]:
     return {"rows": 2 if together else 1, "width": width, "line_bytes": columns * column}
 
 
+def _as_convolution(call: Call) -> Call:
+    """Return a dense layer as a convolution of 1x1 over a column of pixels."""
+    ones = [f"{what}_{axis}" for what in ("kernel", "stride", "dilation") for axis in ("height", "width")]
+    sizes = {
+        **dict.fromkeys([*ones, "input_width", "output_width"], 1),
+        **dict.fromkeys(("input_height", "output_height"), _number(call, "rows")),
+        **dict.fromkeys(("padding_top", "padding_left"), 0),
+        "input_channels": _number(call, "input_size"),
+        "output_channels": _number(call, "output_size"),
+    }
+    return replace(call, constants={**call.constants, "window": Struct(sizes)})
+
+
 def _depthwise(call: Call) -> Call | None:
     size = _window(call)
     channels, height, width = size["output_channels"], size["kernel_height"], size["kernel_width"]
@@ -204,8 +217,10 @@ def _fully_connected(call: Call) -> Call | None:
     inputs, outputs = _number(call, "input_size"), _number(call, "output_size")
     matrix = _table(call, "weights").reshape(outputs, inputs)
     rows = _factors(call, matrix)
-    if rows is None or len(np.unique(rows[:, 1:], axis=0)) > 1:
+    if rows is None:
         return None
+    if len(np.unique(rows[:, 1:], axis=0)) > 1:
+        return _convolution(_as_convolution(call))
     blocks = _padded(matrix, 8, _VECTOR)
     vectors = blocks.shape[1] // _VECTOR
     blocks = blocks.reshape(-1, 8, vectors, _VECTOR)[:, _EVEN_THEN_ODD].swapaxes(1, 2)

@@ -65,7 +65,8 @@ EP_ASSEMBLY static const uint32_t *multiply(EP_IN_REGISTER const uint32_t *weigh
 /* Where the pixels of some rows of outputs find their inputs. */
 typedef struct {
   const int8_t *from;
-  int32_t step, line; /* from a pixel to the next, from a row to the next */
+  int32_t step, skip; /* from a pixel to the next; more than that at the end of a row */
+  int32_t width;      /* pixels of a row */
 } source;
 
 /* The columns that `width` outputs of a row read, each with the rows of the kernel one behind another: then a
@@ -90,34 +91,38 @@ static void gather(const ep_conv_2d_vectors *op, const int8_t *input, int32_t to
   }
 }
 
-/* Rows of outputs, two pixels at a time. */
-static void multiply_rows(const ep_conv_2d_vectors *op, source in, int32_t width, int32_t pixels, int8_t *output,
-                          int8_t *copies) {
+/* Rows of outputs, two pixels at a time. With copies, outputs may overwrite inputs. */
+static void multiply_rows(const ep_conv_2d_vectors *op, source in, int32_t pixels, int8_t *output, int8_t *copies) {
   const int32_t channels = op->window.output_channels, rest = channels & 3, whole = channels - rest;
-  const int8_t *line = in.from;
-  int32_t x = 0;
+  const int32_t run = op->vectors * EP_VECTOR;
   int8_t last[8];
+  pass p = {.low = op->activation_min, .high = op->activation_max, .more = op->vectors - 1,
+            .output_offset = op->output_offset};
+  int32_t left = in.width; /* of the row */
   for (; pixels > 0; pixels -= 2, output += 2 * channels) {
     const int32_t other = pixels > 1 ? 1 : 0; /* else one pixel, twice */
     const uint32_t *weights = op->weights;
-    const int8_t *inputs[2] = {in.from, in.from};
-    for (int32_t i = 0; i <= other; ++i) {
-      inputs[i] = in.from;
-      in.from += in.step;
-      if (++x == width) {
-        x = 0;
-        in.from = line += in.line;
-      }
+    p.inputs = in.from;
+    if (--left == 0) {
+      in.from += in.skip;
+      left = in.width;
     }
-    if (copies != NULL) { /* outputs may overwrite them */
-      const int32_t run = op->vectors * EP_VECTOR;
-      for (int32_t i = 0; i <= other; ++i) {
-        ep_copy(copies + i * run, inputs[i], run);
-        inputs[i] = copies + i * run;
-      }
+    in.from += in.step;
+    p.other_inputs = other ? in.from : p.inputs;
+    if (--left == 0) {
+      in.from += in.skip;
+      left = in.width;
     }
-    pass p = {output, output + other * channels, op->activation_min, op->activation_max, inputs[0], inputs[other],
-              op->vectors - 1, op->output_offset, output + whole};
+    in.from += in.step;
+    if (copies != NULL) {
+      ep_copy(copies, p.inputs, run);
+      ep_copy(copies + run, p.other_inputs, run);
+      p.inputs = copies;
+      p.other_inputs = copies + run;
+    }
+    p.first = output;
+    p.second = output + other * channels;
+    p.end = output + whole;
     if (whole > 0) {
       weights = multiply(weights, &p);
     }
@@ -136,13 +141,13 @@ void ep_conv_2d_s8__mve(const ep_conv_2d_vectors *op, const int8_t *input, int8_
   const ep_window *const w = &op->window;
   const int32_t depth = w->input_channels;
   if (op->line_bytes == 0) {
-    const source in = {input, w->stride_width * depth, w->stride_height * w->input_width * depth};
-    multiply_rows(op, in, w->output_width, w->output_height * w->output_width, output,
-                  op->in_place ? (int8_t *)scratch : NULL);
+    const int32_t step = w->stride_width * depth, line = w->stride_height * w->input_width * depth;
+    const source in = {input, step, line - w->output_width * step, w->output_width};
+    multiply_rows(op, in, w->output_height * w->output_width, output, op->in_place ? (int8_t *)scratch : NULL);
     return;
   }
   int8_t *const outside = (int8_t *)scratch, *const lines = outside + EP_VECTOR;
-  const source in = {lines, w->stride_width * w->kernel_height * depth, op->line_bytes};
+  const int32_t step = w->stride_width * w->kernel_height * depth;
   ep_fill(outside, (int8_t)op->zero_point, EP_VECTOR);
   for (int32_t out_y = 0; out_y < w->output_height; out_y += op->rows) {
     const int32_t rows = out_y + op->rows <= w->output_height ? op->rows : w->output_height - out_y;
@@ -153,7 +158,8 @@ void ep_conv_2d_s8__mve(const ep_conv_2d_vectors *op, const int8_t *input, int8_
         const int32_t top = (out_y + row) * w->stride_height - w->padding_top;
         gather(op, input, top, left, width, outside, lines + row * op->line_bytes);
       }
-      multiply_rows(op, in, width, rows * width, output, NULL);
+      const source in = {lines, step, op->line_bytes - width * step, width};
+      multiply_rows(op, in, rows * width, output, NULL);
       output += rows * width * w->output_channels;
     }
   }

@@ -45,7 +45,8 @@ EP_ASSEMBLY static const uint32_t *multiply(EP_IN_REGISTER const uint32_t *weigh
       "vdup.16 q5, r3\n\t"
       "vdup.32 q6, r8\n\t"
       "vdup.16 q7, r9\n\t"
-      "push {r4-r6}\n\t"
+      "push {r4, r5}\n\t"
+      "mov r5, r6\n\t"
       "mov r1, r0\n\t"
       "1: ldrd r3, r9, [sp]\n\t"
       FIRST
@@ -62,7 +63,6 @@ EP_ASSEMBLY static const uint32_t *multiply(EP_IN_REGISTER const uint32_t *weigh
       "vmov q1[3], q1[1], r10, lr\n\t"
       "vldrw.u32 q2, [r1], #16\n\t"
       "vldrw.u32 q3, [r1], #16\n\t"
-      "ldr r5, [sp, #8]\n\t"
       "vadd.i32 q0, q0, q2\n\t"
       "vadd.i32 q1, q1, q3\n\t"
       "vqrdmulh.s32 q0, q0, r5\n\t"
@@ -78,7 +78,7 @@ EP_ASSEMBLY static const uint32_t *multiply(EP_IN_REGISTER const uint32_t *weigh
       "cmp r7, r11\n\t"
       "bne 1b\n\t"
       "mov r0, r1\n\t"
-      "add sp, sp, #12\n\t"
+      "add sp, sp, #8\n\t"
       "vpop {d8-d15}\n\t"
       "pop {r4-r11, pc}\n\t");
 }
