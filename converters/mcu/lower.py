@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgepack.converters.errors import ConversionError
+from edgepack.converters.mcu.fold import FOLDED, fold_constants
 from edgepack.converters.mcu.ops import (
     activations,
     add,
@@ -38,6 +39,7 @@ from edgepack.converters.mcu.ops import (
     transpose,
     transpose_conv,
 )
+from edgepack.converters.mcu.ops.moves import MOVE_BYTES
 from edgepack.converters.mcu.program import C_TYPES, DTYPE_BYTES, Call, Program, Table, Value, View
 from edgepack.converters.mcu.requantize import scale_of
 from edgepack.converters.mcu.variables import VARIABLE_OPERATORS, Variables
@@ -132,14 +134,17 @@ def lower(graph: Graph) -> Program:
     Raises:
         ConversionError: An operator, a type or a shape that no kernel takes, with the operator's name.
     """
+    graph = fold_constants(graph)
     work = _Work(graph.main, Variables(graph))
     for operator in graph.main.operators:
         work.add(operator)
+    values = [*(_value(tensor) for tensor in graph.main.tensors), *work.variables.values]
+    outputs = [work.computed(output, values) for output in graph.main.outputs]
     return Program(
-        values=(*(_value(tensor) for tensor in graph.main.tensors), *work.variables.values),
+        values=tuple(values),
         calls=tuple(work.calls),
         inputs=graph.main.inputs,
-        outputs=graph.main.outputs,
+        outputs=tuple(outputs),
         views=work.views,
         constants=work.constants(),
         state=work.state(),
@@ -155,14 +160,14 @@ class _Work:
 
     def add(self, operator: Operator) -> None:
         if operator.op in VIEWS:
-            self.views[operator.outputs[0]] = View(operator.inputs[0])
+            self._view(operator)
             return
         if operator.op in VARIABLE_OPERATORS:
             self.calls += self.variables.lower(operator)
             return
         lowering = LOWERINGS.get(operator.op)
         if lowering is None:
-            known = ", ".join(sorted([*LOWERINGS, *VIEWS, *VARIABLE_OPERATORS]))
+            known = ", ".join(sorted([*LOWERINGS, *VIEWS, *FOLDED, *VARIABLE_OPERATORS]))
             output = (
                 f" (output '{self.subgraph.tensors[operator.outputs[0]].name}')" if operator.outputs else ""
             )
@@ -170,6 +175,37 @@ class _Work:
             raise ConversionError(msg, remedy=f"Use operators that have one: {known}.")
         calls = lowering(self.subgraph, operator)
         self.calls += calls if isinstance(calls, list) else [calls]
+
+    def _view(self, operator: Operator) -> None:
+        source, output = (self.subgraph.tensors[i] for i in (operator.inputs[0], operator.outputs[0]))
+        if (source.elements, source.dtype) != (output.elements, output.dtype):
+            shapes = f"'{source.name}' {list(source.shape)} into '{output.name}' {list(output.shape)}"
+            msg = f"Operator {operator.index}, {operator.label}: {shapes}, another number of elements."
+            raise ConversionError(msg, remedy="Convert the model again with every shape fixed.")
+        self.views[output.index] = View(source.index)
+
+    def computed(self, output: int, values: list[Value]) -> int:
+        """Return the value of an output of the model; a constant is copied to one that lies in the arena."""
+        root = output
+        while root in self.views:
+            root = self.views[root].value
+        tensor = self.subgraph.tensors[root]
+        if not tensor.is_constant:
+            return output
+        value = replace(values[output], index=len(values))
+        values.append(value)
+        self.calls.append(
+            Call(
+                label=f"constant {value.name}",
+                operator=len(self.subgraph.operators),
+                kernel=MOVE_BYTES,
+                struct="ep_span",
+                constants={"size": value.size_bytes, "input_offset": 0, "output_offset": 0},
+                inputs=(output,),
+                outputs=(value.index,),
+            )
+        )
+        return value.index
 
     def state(self) -> dict[int, NDArray[np.uint8]]:
         """Return what is kept from one run to the next: variables, and tensors that an operator changes.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgepack.converters.mcu import lower as lowering
+from edgepack.converters.mcu.fold import FOLDED
 from edgepack.converters.mcu.variables import VARIABLE_OPERATORS
 
 _SOURCES = Path(__file__).parent / "kernels" / "src"
@@ -19,7 +20,7 @@ TIERS = {
 
 def supported_operators() -> frozenset[str]:
     """Return the operators that have a kernel in C, or that cost nothing."""
-    return frozenset((*lowering.LOWERINGS, *lowering.VIEWS, *VARIABLE_OPERATORS))
+    return frozenset((*lowering.LOWERINGS, *lowering.VIEWS, *FOLDED, *VARIABLE_OPERATORS))
 
 
 def tiers_with_a_kernel(operator: str) -> tuple[str, ...]:
@@ -33,7 +34,7 @@ def operator_table() -> str:
     """Return the table of supported operators as Markdown."""
     lines = ["| operator | every core | " + " | ".join(TIERS.values()) + " |"]
     lines.append("| --- |" + " --- |" * (len(TIERS) + 1))
-    free = {*lowering.VIEWS, *VARIABLE_OPERATORS}
+    free = {*lowering.VIEWS, *FOLDED, *VARIABLE_OPERATORS}
     for operator in sorted(supported_operators()):
         own = tiers_with_a_kernel(operator)
         cells = ["own kernel" if tier in own else "" for tier in TIERS]

@@ -99,7 +99,8 @@ class Variables:
         index = operator.options["init_subgraph_index"]
         if not 0 < index < len(self._graph.subgraphs):
             _fail(operator, f"subgraph {index} of {len(self._graph.subgraphs)}")
-        if any(o.op in ("READ_VARIABLE", "ASSIGN_VARIABLE") for o in self._main.operators[: operator.index]):
+        earlier = [other.op for other in self._main.operators if other.index < operator.index]
+        if "READ_VARIABLE" in earlier or "ASSIGN_VARIABLE" in earlier:
             _fail(operator, "it comes after a variable has been used")
         subgraph = self._graph.subgraphs[index]
         handles = _handles(subgraph)

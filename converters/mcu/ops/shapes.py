@@ -49,7 +49,8 @@ def require_rank(operator: Operator, tensor: Tensor, rank: int) -> None:
     """
     if len(tensor.shape) != rank:
         found = f"{operator.op}: tensor {tensor.index} '{tensor.name}' is {list(tensor.shape)}"
-        raise ConversionError(f"{found}, expected {rank} dimensions.", remedy="Convert the model again.")
+        msg = f"{found}, expected {rank} dimensions."
+        raise ConversionError(msg, remedy="Convert the model again.")
 
 
 def require_one_scale(operator: Operator, source: Tensor, output: Tensor) -> None:
