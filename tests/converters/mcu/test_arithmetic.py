@@ -84,12 +84,14 @@ def test_broadcasting(op: str, dtype: str, run_c: Run, run_tflm: Run) -> None:
     check(run_c, run_tflm, [binary(op, shapes, dtype) for shapes in SHAPES])
 
 
-@pytest.mark.parametrize("dtype", ["int8", "float32", "int32", "bool"])
 @pytest.mark.parametrize("op", COMPARISONS)
-def test_comparisons(op: str, dtype: str, run_c: Run, run_tflm: Run) -> None:
-    if dtype == "bool" and op not in ("EQUAL", "NOT_EQUAL"):
-        pytest.skip("TFLite orders no truth values")
-    check(run_c, run_tflm, [binary(op, shapes, dtype, output_dtype="bool") for shapes in SHAPES])
+def test_comparisons(op: str, run_c: Run, run_tflm: Run) -> None:
+    dtypes = ["int8", "float32", "int32", *(["bool"] if op in ("EQUAL", "NOT_EQUAL") else [])]
+    check(
+        run_c,
+        run_tflm,
+        [binary(op, shapes, dtype, output_dtype="bool") for dtype in dtypes for shapes in SHAPES[:5]],
+    )
 
 
 @pytest.mark.parametrize("op", ARITHMETIC)
