@@ -16,7 +16,7 @@ ARGUMENTS = [
     ("build nothing.tflite", 3, "nothing.tflite"),
     ("build cnn.tflit", 3, "Did you mean 'cnn.tflite'?"),
     ("build --target rpi44", 4, "Did you mean 'rpi4'?"),
-    ("build --target cortex-m4", 4, "inspected but not built"),
+    ("build --target cortex-m4 -p int4", 4, "Did you mean 'int8'?"),
     ("build --target ./none.toml", 4, "none.toml"),
     ("build -p int88", 3, "Did you mean 'int8'?"),
     ("build --target phone-arm64 -p int16x8", 4, "Choose one of"),

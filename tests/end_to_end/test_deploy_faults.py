@@ -166,7 +166,7 @@ def test_full_disk(pi: Pi, packages: Packages, keys: Path, tmp_path: Path) -> No
     small = tmp_path / "small"
     small.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(small)], capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(small)], capture_output=True
     )
     if mounted.returncode:
         pytest.skip(f"cannot mount here: {mounted.stderr.decode().strip()}")
@@ -175,7 +175,7 @@ def test_full_disk(pi: Pi, packages: Packages, keys: Path, tmp_path: Path) -> No
         write_lab(pi.shell.folder / "lab.toml", pi={**pi.fields, "work_dir": str(pi.work_dir)})
         pi.shell.edgepack("devices", "trust", "pi").ok()
         old = pi.deploy(packages.old).ok().document["deployments"][0]
-        large = padded(packages.new, keys / "own", tmp_path / "large.epk", size_bytes=4 << 20)
+        large = padded(packages.new, keys / "own", tmp_path / "large.epk", size_bytes=16 << 20)
         pi.deploy(large).failed(9, "free", "work_dir")
         assert pi.current() == old["package_id"]
         # There is room when it is asked, and none any more when it is needed.
