@@ -98,7 +98,7 @@ DEMO_PACKAGES := openssh-server openssh-client
 # The second line makes emulated Arm machines (docs/lab.md), the third a board that miscomputes.
 TEST_PACKAGES := $(DEMO_PACKAGES) iproute2 nftables chromium dataset-fashion-mnist \
   qemu-system-arm qemu-utils gcc-12-aarch64-linux-gnu device-tree-compiler e2fsprogs xz-utils make \
-  qemu-user-static binfmt-support
+  qemu-user-static binfmt-support qemu-system-misc
 
 system-demo:
 	@tools/system_packages.sh $(DEMO_PACKAGES)
