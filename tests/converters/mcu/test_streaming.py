@@ -10,7 +10,7 @@ import pytest
 
 from edgepack.converters.errors import ConversionError
 from edgepack.converters.mcu.compile import compile_model
-from tests.converters.mcu.models import Op, Spec, build, model_of, spec
+from tests.converters.mcu.models import Op, build, spec
 
 FRAMES = 200
 WAKE_WORDS = ("alexa", "hey_jarvis", "hey_mycroft", "okay_nabu")
@@ -30,58 +30,6 @@ def test_wake_word_models_give_the_bytes_of_tflite_micro_on_every_frame(name, ru
         frames[FRAMES // 2 :], axis=0
     )  # values that change slowly reach the output
     np.testing.assert_array_equal(run_c(model, frames), run_tflm(model, frames))
-
-
-def svdf(
-    state: str, batches: int, inputs: int, units: int, rank: int, memory: int, zero_point: int = 0
-) -> bytes:
-    draw = np.random.default_rng(units)
-    filters = units * rank
-    if state == "float32":
-        scales = dict.fromkeys(("input", "features", "time", "bias", "state", "output"))
-        features, time, bias = (
-            draw.standard_normal(shape) for shape in ((filters, inputs), (filters, memory), (units,))
-        )
-        first, dtypes = "float32", ("float32", "float32", "float32")
-    else:
-        scales = {"input": 0.05, "features": 0.02, "time": 0.01, "bias": 0.0001, "state": 0.01, "output": 0.1}
-        largest = np.iinfo(state).max
-        features = draw.integers(-127, 128, (filters, inputs))
-        time = draw.integers(-largest // 4, largest // 4 + 1, (filters, memory))
-        bias = draw.integers(-4000, 4000, units)
-        first, dtypes = "int8", ("int8", state, "int32")
-    tensor = Spec((batches, filters * memory), state, scales["state"], zero_point, is_variable=True)
-    return model_of(
-        "SVDF",
-        [
-            spec(batches, inputs, dtype=first, scale=scales["input"], zero_point=5 if first == "int8" else 0),
-            spec(dtype=dtypes[0], data=features, scale=scales["features"]),
-            spec(dtype=dtypes[1], data=time, scale=scales["time"]),
-            spec(dtype=dtypes[2], data=bias, scale=scales["bias"]),
-            tensor,
-        ],
-        [spec(batches, units, dtype=first, scale=scales["output"], zero_point=-7 if first == "int8" else 0)],
-        {"rank": rank, "fused_activation_function": "RELU" if first == "float32" else "NONE"},
-    )
-
-
-@pytest.mark.parametrize("state", ["int8", "int16", "float32"])
-@pytest.mark.parametrize("sizes", [(1, 8, 4, 1, 5), (2, 3, 5, 2, 4), (1, 4, 3, 3, 1)])
-def test_svdf_gives_the_bytes_of_tflite_micro_over_time(state, sizes, run_c, run_tflm):
-    model = svdf(state, *sizes)
-    draw = np.random.default_rng(1)
-    shape = 20, *sizes[:2]
-    frames = (
-        draw.standard_normal(shape).astype(np.float32)
-        if state == "float32"
-        else draw.integers(-128, 128, shape, np.int8)
-    )
-    np.testing.assert_array_equal(run_c(model, frames), run_tflm(model, frames))
-
-
-def test_svdf_refuses_a_state_on_which_releases_of_tflite_micro_differ():
-    with pytest.raises(ConversionError, match="state 't4' has zero point 9"):
-        compile_model(svdf("int8", 1, 4, 2, 1, 3, zero_point=9), name="model")
 
 
 def variable_model(*, initial: np.ndarray | None = None, end: bool = False, late: bool = False) -> bytes:
@@ -171,49 +119,3 @@ def test_errors_name_the_operator_and_the_variable():
         compile_model(variable_model(late=True), name="model")
     with pytest.raises(ConversionError, match="variable 'ring' of 16 bytes begins with 8"):
         compile_model(variable_model(initial=np.zeros((1, 2, 4), np.int8)), name="model")
-
-
-def lstm(batches: int, steps: int, inputs: int, units: int, *, time_major: bool, clip: float = 0.0) -> bytes:
-    draw = np.random.default_rng(units)
-
-    def weights(*shape: int) -> Spec:
-        scale = float(draw.uniform(0.004, 0.02))
-        return spec(data=draw.integers(-127, 128, shape), scale=scale)
-
-    def biases() -> Spec:
-        return spec(dtype="int32", data=draw.integers(-9000, 9000, units), scale=1e-4)
-
-    lead = (steps, batches) if time_major else (batches, steps)
-    tensors: list[Spec | None] = [spec(*lead, inputs, scale=0.02, zero_point=11)]
-    tensors += [weights(units, inputs) for _ in range(4)] + [weights(units, units) for _ in range(4)]
-    tensors += [None] * 3 + [biases() for _ in range(4)] + [None] * 2
-    tensors += [Spec((batches, units), "int8", 1 / 128, -3, is_variable=True)]
-    tensors += [Spec((batches, units), "int16", 2.0**-11, 0, is_variable=True)]
-    tensors += [None] * 4
-    options = {"fused_activation_function": "TANH", "time_major": time_major, "cell_clip": clip}
-    outputs = [spec(*lead, units, scale=1 / 128, zero_point=-3)]
-    return model_of("UNIDIRECTIONAL_SEQUENCE_LSTM", tensors, outputs, options)
-
-
-@pytest.mark.parametrize("clip", [0.0, 1.5])
-@pytest.mark.parametrize("time_major", [False, True])
-@pytest.mark.parametrize("sizes", [(1, 5, 6, 4), (3, 2, 2, 5), (1, 1, 8, 8)])
-def test_lstm_gives_the_bytes_of_tflite_micro_and_keeps_its_state(sizes, time_major, clip, run_c, run_tflm):
-    model = lstm(*sizes, time_major=time_major, clip=clip)
-    batches, steps, inputs, _ = sizes
-    lead = (steps, batches) if time_major else (batches, steps)
-    frames = np.random.default_rng(6).integers(-128, 128, (10, *lead, inputs), np.int8)
-    np.testing.assert_array_equal(run_c(model, frames), run_tflm(model, frames))
-
-
-def test_lstm_variants_that_tflite_micro_refuses_are_errors():
-    def model(place: int) -> bytes:
-        peephole = spec(dtype="int16", data=[1, 2, 3, 4], scale=0.01)
-        tensors: list[Spec | None] = [spec(1, 5, 6, scale=0.02), *[None] * 23]
-        tensors[place] = peephole
-        return model_of("UNIDIRECTIONAL_SEQUENCE_LSTM", tensors, [spec(1, 5, 4, scale=0.1, name="out")])
-
-    with pytest.raises(ConversionError, match="'out' is of an LSTM with peephole"):
-        compile_model(model(9), name="model")
-    with pytest.raises(ConversionError, match=r"operator 0 lacks inputs \[2, 3"):
-        compile_model(model(1), name="model")
