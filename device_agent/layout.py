@@ -92,7 +92,7 @@ def open_work_dir(path: str) -> WorkDir:
 
 
 def heal(work: WorkDir) -> None:
-    """Put right what a killed agent left behind. Call only with the lease, or its guard while nobody has it."""
+    """Put right what a killed agent left. Call only with the lease, or its guard while nobody has it."""
     from .governor import put_back
 
     put_back(work)
