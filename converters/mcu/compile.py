@@ -83,10 +83,11 @@ def compile_model(
     if not _IDENTIFIER.fullmatch(name):
         msg = f"'{name}' cannot be the prefix of C functions; expected lower-case letters, digits and '_'."
         raise ConversionError(msg, remedy="Name the model with --name.")
-    program = without_moves(lower(read_graph(model)))
+    program = lower(read_graph(model))
     data = model if isinstance(model, bytes) else Path(model).read_bytes()
     tiers = (tier, PLAIN) if tier else tiers_of(core)
     program = replace(program, calls=tuple(_specialize(call, tiers) for call in program.calls))
+    program = without_moves(program)  # after the tiers, whose scratch weighs on what is worth its place
     plan = plan_memory(program)
     origin = Origin(hashlib.sha256(data).hexdigest(), core.name if core else "any core")
     headers = {
