@@ -151,6 +151,24 @@ def lower(graph: Graph) -> Program:
     )
 
 
+# Inputs that may be absent. Source: TFLite kernels, GetOptionalInputTensor.
+_OPTIONAL: Mapping[str, frozenset[int]] = {
+    "CONV_2D": frozenset({2}),
+    "DEPTHWISE_CONV_2D": frozenset({2}),
+    "FULLY_CONNECTED": frozenset({2}),
+    "SVDF": frozenset({3}),
+    "TRANSPOSE_CONV": frozenset({3}),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": frozenset(range(24)),
+}
+
+
+def _damaged(operator: Operator, found: str) -> ConversionError:
+    msg = f"Operator {operator.index}, {operator.label}, is not as TFLite defines it ({found})."
+    return ConversionError(
+        msg, remedy="Export the model again: the file is damaged, or not made by a converter."
+    )
+
+
 @dataclass
 class _Work:
     subgraph: Subgraph
@@ -159,6 +177,15 @@ class _Work:
     views: dict[int, View] = field(default_factory=dict)
 
     def add(self, operator: Operator) -> None:
+        missing = [place for place, tensor in enumerate(operator.inputs) if tensor < 0]
+        if missing and not set(missing) <= _OPTIONAL.get(operator.op, frozenset()):
+            raise _damaged(operator, f"input {missing[0]} is missing")
+        try:
+            self._add(operator)
+        except (IndexError, KeyError, ZeroDivisionError, OverflowError, ValueError) as err:
+            raise _damaged(operator, f"{type(err).__name__}: {err}") from err
+
+    def _add(self, operator: Operator) -> None:
         if operator.op in VIEWS:
             self._view(operator)
             return
