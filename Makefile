@@ -33,14 +33,14 @@ demo: setup-demo ## Build, sign, deploy, benchmark and report the example model;
 
 test: setup-test ## Run every test
 	@echo "==> Running the tests"
-	@$(PYTEST) -n $(JOBS) --dist loadgroup
+	@$(PYTEST) -n $(JOBS) --dist loadfile
 	@$(if $(TORCH),$(MAKE) --no-print-directory test-torch,echo "==> PyTorch tests left out: no CPU build of torch at hand (make test TORCH=1)")
 
 test-torch: $(TORCH_VENV)/.installed ## Run the tests of the PyTorch importer, in an environment of their own
 	@$(TORCH_VENV)/bin/python -m pytest -q -n $(JOBS) tests/converters/importers/test_torch.py
 
 test-fast: setup-test ## Run the tests that take seconds
-	@$(PYTEST) -n $(JOBS) --dist loadgroup -m "not slow"
+	@$(PYTEST) -n $(JOBS) --dist loadfile -m "not slow"
 
 check: setup-test ## Lint, types, import contracts, spelling, generated files
 	$(BIN)/ruff check .

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(900),
-    pytest.mark.xdist_group("armhf"),
     pytest.mark.skipif(
         os.environ.get("EDGEPACK_TEST_ARMHF") != "1", reason="takes minutes; EDGEPACK_TEST_ARMHF=1 runs it"
     ),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edgepack.toolchain.lab.machine import Machine
     from tests.arm.conftest import Workplace
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("arm64")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 NAME = "rpi64-1"
 _ENERGY = ("--power", "hwmon:ina226", "--no-accuracy")
 _POWER = "cat /sys/class/hwmon/*/name; cat /sys/class/hwmon/*/power1_input"

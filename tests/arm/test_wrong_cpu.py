@@ -24,7 +24,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.root,
     pytest.mark.timeout(900),
-    pytest.mark.xdist_group("arm64-user"),
 ]
 
 

@@ -69,7 +69,8 @@ def test_agent_is_sent_once(sshd: Sshd, tmp_path: Path) -> None:
     with open_session(device, sshd.lab()):
         after = path.stat()
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
-    assert [child.name for child in path.parent.iterdir()] == [path.name]
+    unpacked = path.name.removesuffix(".pyz")
+    assert sorted(child.name for child in path.parent.iterdir()) == [unpacked, path.name]
 
 
 @needs_sshd

@@ -25,7 +25,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.root,
     pytest.mark.timeout(240),
-    pytest.mark.xdist_group("lab-fleet"),
     pytest.mark.skipif(
         bridge_subnet(BRIDGE) is not None, reason="this machine runs a fleet: edgepack lab down"
     ),
